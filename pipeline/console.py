@@ -1,0 +1,93 @@
+"""What a person sees while work goes on: a live bar in a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pipeline.ports import Progress, SilentProgress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Progress]:
+    """Progress on stderr: a bar if that is a terminal, else a line every few seconds; nothing if quiet."""
+    if quiet:
+        yield SilentProgress()
+    elif sys.stderr.isatty():
+        with _LiveProgress() as live:
+            yield live
+    else:
+        yield _PlainProgress()
+
+
+class _PlainProgress:
+    """One line per task at its end, and every few seconds in between."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def update(self, task: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN_LINES or done == total:
+            self._last = now
+            self.note(f"{task}: {_amount(task, done)} of {_amount(task, total)}")
+
+    def note(self, text: str) -> None:
+        sys.stderr.write(visible(text) + "\n")
+        sys.stderr.flush()
+
+
+class _LiveProgress:
+    """A rich bar for the current task; notes scroll above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[amount]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._name = ""
+
+    def __enter__(self) -> _LiveProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def update(self, task: str, done: int, total: int) -> None:
+        amount = f"{_amount(task, done)}/{_amount(task, total)}"
+        if self._task is None or task != self._name:
+            if self._task is not None:
+                self._bars.remove_task(self._task)
+            self._task, self._name = self._bars.add_task(visible(task), total=total, amount=amount), task
+        self._bars.update(self._task, completed=done, total=total, amount=amount)
+
+    def note(self, text: str) -> None:
+        self._bars.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _amount(task: str, value: int) -> str:
+    return f"{value / 1e6:,.0f} MB" if task.startswith("downloading") else f"{value:,}"
+
+
+def visible(text: str) -> str:
+    """The text without control characters: what a model or a file says cannot steer the terminal."""
+    return "".join(c if c == "\n" or (c.isprintable() and c != "\x7f") else "\N{REPLACEMENT CHARACTER}" for c in text)

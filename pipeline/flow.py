@@ -1,0 +1,127 @@
+"""THE FILE TO READ FIRST: the stages in order.
+
+A line about a behaviour becomes a published dataset and a scaling curve:
+
+    generate   a writer LM writes items for both labels         pipeline/generate.py, prompts/templates/
+    screen     filters judge them; only good ones survive       pipeline/screen.py, filters/
+    publish    survivors become an immutable version            pipeline/publish.py, pipeline/store.py
+    evaluate   models of several sizes answer the items         pipeline/evaluate.py, pipeline/models/
+    report     a trend over sizes, a verdict, a plot, a page    pipeline/scaling/, pipeline/report/
+
+Every call to a model goes through the call store (pipeline/calls.py): a run that died is simply run again.
+Names of models become objects in cli.py; nothing here prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import evaluate as evaluating
+from pipeline import generate as writing
+from pipeline import plugins, store
+from pipeline.calls import StoredModel
+from pipeline.ports import Progress, Screening
+from pipeline.publish import publish, total_calls
+from pipeline.report.write import ReportInput, write_report
+from pipeline.review.labels import agreement
+from pipeline.schema import Behaviour, Calls, Point, Report, Verdict
+from pipeline.screen import DEFAULT_FILTERS, judge_all, load_filters
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Which model plays which role. A model may play several."""
+
+    generator: StoredModel
+    judge: StoredModel
+    embedder: StoredModel | None
+
+    def screening(self, behaviour: Behaviour) -> Screening:
+        """What filters need to know and may use."""
+        return Screening(behaviour, self.judge, self.embedder)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Outcome of `generate`: a version (None if not one item passed) and how it came about."""
+
+    dataset: store.Dataset | None
+    is_new: bool
+    written: writing.Written
+    calls: Calls
+
+
+def discover(
+    behaviour: Behaviour,
+    cast: Cast,
+    subjects: Iterable[StoredModel],
+    recipe: writing.Recipe,
+    root: Path,
+    progress: Progress,
+) -> tuple[Generated, Report | None]:
+    """All of it: one line in, a published dataset and a scaling curve out."""
+    made = generate(behaviour, cast, recipe, root, progress)
+    if made.dataset is None:
+        return made, None
+    for _ in run(made.dataset, subjects):
+        pass
+    return made, report(made.dataset, made.dataset.manifest.behaviour if made.dataset.manifest else behaviour)
+
+
+def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Path, progress: Progress) -> Generated:
+    """Write, screen, publish."""
+    filters = load_filters(DEFAULT_FILTERS)
+    written = writing.generate(behaviour, cast.generator, cast.screening(behaviour), filters, recipe, progress)
+    roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder}
+    models = {role: model for role, model in roles.items() if model is not None}
+    calls = total_calls(list(models.values()))
+    if not written.kept:
+        return Generated(None, False, written, calls)
+    form = plugins.load("formats", behaviour.format)
+    dataset, is_new = publish(
+        root=root,
+        behaviour=behaviour,
+        items=written.kept,
+        rejected=written.rejected,
+        counts=written.counts,
+        models=models,
+        calls=calls,
+        settings={"generator": writing.settings(recipe, form)},
+        filters=[*filters, written.balance] if written.balance else filters,
+        templates=sorted(form.TEMPLATES.values()),
+        seed=recipe.seed,
+    )
+    return Generated(dataset, is_new, written, calls)
+
+
+def screen(dataset: store.Dataset, behaviour: Behaviour, cast: Cast, names: Sequence[str]) -> list[Verdict]:
+    """Every named filter on every item, kept and rejected ones alike."""
+    return judge_all((*dataset.items, *dataset.rejected), load_filters(names), cast.screening(behaviour))
+
+
+def run(
+    dataset: store.Dataset, subjects: Iterable[StoredModel], n: int | None = None, seed: int = 0
+) -> Iterator[tuple[Point, StoredModel]]:
+    """Put the items (or a random `n` of them) to each model in turn and store the answers beside the dataset."""
+    items = evaluating.subset(dataset.items, n, seed)
+    for subject in subjects:
+        point, answers = evaluating.evaluate(items, subject)
+        store.write_results(dataset, point, answers)
+        yield point, subject
+
+
+def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
+    """The curve, the verdict and the page, from the results that are there."""
+    given = ReportInput(
+        dataset=dataset.label,
+        items=dataset.items,
+        points=store.read_points(dataset),
+        behaviour=behaviour,
+        rejected=dataset.rejected,
+        manifest=dataset.manifest,
+        withdrawn=dataset.withdrawn,
+        agreement=agreement(dataset.labels) if dataset.labels else None,
+    )
+    return write_report(given, dataset.folder)

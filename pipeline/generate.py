@@ -1,0 +1,238 @@
+"""Writes items: both labels, round after round, until enough have passed the filters or the budget is spent.
+
+The label is put into the prompt (Perez et al. 2022, section 3): one template asks for statements that someone with
+the behaviour would agree with, the other for statements they would disagree with. Only the first line is used.
+Before the question stand lists for other behaviours, drawn anew for each block of candidates from the gold bank
+(stochastic few-shot): small models write mostly nonsense without them, large models do not need them.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+
+from pipeline import plugins, prompts
+from pipeline.calls import StoredModel
+from pipeline.errors import UsageError
+from pipeline.ports import Completion, Filter, Message, Messages, Progress, SampleRequest, Screening, SilentProgress
+from pipeline.schema import Behaviour, Item, RejectedItem
+from pipeline.screen import accepting, screen
+
+PREFILL = "-"
+BLOCK = 16
+"""Candidates that share one draw of examples, and so one prompt."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How many items to write and how. Together with the behaviour and the models it fixes the outcome."""
+
+    n: int = 200
+    """Items wanted, half of them for each label."""
+    seed: int = 0
+    oversample: float = 2.0
+    """Candidates written at the least, per item wanted: the best of them are kept."""
+    budget: float = 12.0
+    """Candidates written at the most, per item wanted."""
+    temperature: float = 1.0
+    top_p: float = 0.95
+    examples: int = 3
+    """Other behaviours shown before the question; 0 is the paper's zero-shot prompt."""
+    statements: int = 4
+    """Statements shown of each of them."""
+    guidance: float = 0.0
+    """Weight of the other label's prompt in decoding; local models only."""
+
+    def __post_init__(self) -> None:
+        if self.n < 2 or self.n % 2:
+            raise UsageError(f"-n is {self.n}; an even number of at least 2 is expected, half of it for each label")
+
+
+@dataclass
+class Written:
+    """What a run of the generator came to."""
+
+    kept: list[Item] = field(default_factory=list)
+    rejected: list[RejectedItem] = field(default_factory=list)
+    requested: int = 0
+    written: int = 0
+    unparsed: int = 0
+    refused: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Items turned down, by filter."""
+    balance: Filter | None = None
+    """The filter that made the last choice, for the manifest."""
+
+    @property
+    def is_short(self) -> bool:
+        """Fewer items passed than were wanted."""
+        return len(self.kept) < self.requested
+
+    @property
+    def counts(self) -> dict[str, object]:
+        """The manifest's counts."""
+        kept = Counter(item.answer_matching_behavior for item in self.kept)
+        return {
+            "requested": self.requested,
+            "written": self.written,
+            "unparsed": self.unparsed,
+            "refused": self.refused,
+            "duplicate": self.dropped.get("duplicates", 0),
+            "dropped": dict(sorted(self.dropped.items())),
+            "kept": dict(sorted(kept.items())),
+        }
+
+
+def generate(
+    behaviour: Behaviour,
+    writer: StoredModel,
+    screening: Screening,
+    filters: Sequence[Filter],
+    recipe: Recipe,
+    progress: Progress | None = None,
+) -> Written:
+    """Write and filter until `recipe.n` items have passed, half of them per label, or the budget is spent.
+
+    What is returned is balanced and shuffled by the seed. Nothing is dropped silently: every item that was parsed is
+    in `kept` or in `rejected`, and what could not be parsed is counted.
+    """
+    form = plugins.load("formats", behaviour.format)
+    work = _Work(behaviour, form, writer, screening, filters, recipe, progress or SilentProgress())
+    while wanted := work.next_round():
+        work.run_round(wanted)
+    return work.finish()
+
+
+class _Work:
+    """The state of one run: what was written and what passed, per label."""
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        form: ModuleType,
+        writer: StoredModel,
+        screening: Screening,
+        filters: Sequence[Filter],
+        recipe: Recipe,
+        progress: Progress,
+    ) -> None:
+        self.behaviour, self.form, self.writer, self.recipe = behaviour, form, writer, recipe
+        self.screening, self.filters, self.progress = screening, filters, progress
+        self.asked: Counter[str] = Counter()
+        self.passed: dict[str, list[Item]] = {label: [] for label in form.LABELS}
+        self.outcome = Written(requested=recipe.n)
+
+    def next_round(self) -> dict[str, int]:
+        """How many candidates to write now, per label; empty when done."""
+        target = self.recipe.n // 2
+        floor = math.ceil(target * self.recipe.oversample)
+        ceiling = math.ceil(target * self.recipe.budget)
+        wanted = {}
+        for label, passed in self.passed.items():
+            asked = self.asked[label]
+            lacking = max(0, target - len(passed))
+            rate = max(0.1, (len(passed) + 1) / (asked + 2))
+            number = max(floor - asked, math.ceil(1.2 * lacking / rate) if lacking else 0)
+            # Whole blocks: candidates of a block share a prompt, and a half-filled batch costs as much as a full one.
+            number = min(math.ceil(number / BLOCK) * BLOCK, ceiling - asked)
+            if number > 0:
+                wanted[label] = number
+        return wanted
+
+    def run_round(self, wanted: dict[str, int]) -> None:
+        """Write, parse and filter one round of candidates."""
+        labels = [label for label, number in wanted.items() for _ in range(number)]
+        requests = [request for label, number in wanted.items() for request in self._requests(label, number)]
+        self.asked.update(wanted)
+        self.writer.task = "writing"
+        keys = self.writer.keys(requests)
+        items = []
+        for label, key, completion in zip(labels, keys, self.writer.sample(requests), strict=True):
+            item = self._parse(completion, label)
+            if item is not None:
+                origin = {"generator": self.writer.info.name, "template": self.form.TEMPLATES[label], "call": key}
+                items.append(item.model_copy(update=origin))
+        outcome = screen(items, self.filters, self.screening)
+        self.screening = accepting(self.screening, outcome.kept)
+        for item in outcome.kept:
+            self.passed[item.answer_matching_behavior].append(item)
+        self._reject(outcome.rejected)
+        share = ", ".join(f"{len(items)}{label}" for label, items in self.passed.items())
+        self.progress.note(f"{self.outcome.written} written, passed so far: {share} of {self.recipe.n // 2} each")
+
+    def finish(self) -> Written:
+        """Keep the best of each label, as many of one as of the other, in an order that the seed shuffles."""
+        balance = plugins.load("filters", "balance").make(per_label=self.recipe.n // 2)
+        passed = [item for items in self.passed.values() for item in items]
+        chosen = screen(passed, [balance], self.screening)
+        self._reject(chosen.rejected)
+        kept = sorted(chosen.kept, key=lambda item: item.id)
+        random.Random(f"order {self.recipe.seed}").shuffle(kept)
+        self.outcome.kept = kept
+        self.outcome.balance = balance
+        return self.outcome
+
+    def _reject(self, rejected: Sequence[RejectedItem]) -> None:
+        self.outcome.rejected += rejected
+        self.outcome.dropped.update(item.reason.split(":")[0] for item in rejected)
+
+    def _parse(self, completion: Completion, label: str) -> Item | None:
+        self.outcome.written += 1
+        if completion.finish_reason == "refusal":
+            self.outcome.refused += 1
+            return None
+        item: Item | None = None
+        if completion.finish_reason != "length":  # cut off in the middle of a sentence
+            item = self.form.parse(completion.text, label, self.behaviour)
+        self.outcome.unparsed += item is None
+        return item
+
+    def _requests(self, label: str, number: int) -> Iterator[SampleRequest]:
+        start = self.asked[label]
+        others = [other for other in self.form.LABELS if other != label]
+        for index in range(start, start + number):
+            block = index // BLOCK
+            contrast = self._dialog(others[0], block) if self.recipe.guidance else None
+            yield SampleRequest(
+                messages=self._dialog(label, block),
+                max_tokens=self.form.MAX_TOKENS,
+                temperature=self.recipe.temperature,
+                top_p=self.recipe.top_p,
+                stop=self.form.STOP,
+                seed=self.recipe.seed,
+                index=2 * index + self.form.LABELS.index(label),
+                contrast=contrast,
+                guidance=self.recipe.guidance,
+            )
+
+    def _dialog(self, label: str, block: int) -> Messages:
+        """Lists for other behaviours as earlier turns, then the request for this one, begun with a bullet."""
+        side, template = self.form.SIDES[label], self.form.TEMPLATES[label]
+        draw = random.Random(f"{self.recipe.seed} {side} {block}")
+        bank = [gold for gold in prompts.gold_statements() if gold.subject == self.behaviour.subject]
+        turns: list[Message] = []
+        for gold in draw.sample(bank, self.recipe.examples):
+            statements = draw.sample(gold.agree if side == "agree" else gold.disagree, self.recipe.statements)
+            turns.append(Message("user", prompts.render(template, description=gold.description)))
+            turns.append(Message("assistant", "\n".join(f"- {statement}" for statement in statements)))
+        turns.append(Message("user", prompts.render(template, description=self.behaviour.phrase)))
+        return (*turns, Message("assistant", PREFILL))
+
+
+def settings(recipe: Recipe, form: ModuleType) -> dict[str, object]:
+    """The generator's sampling settings, for the manifest."""
+    return {
+        "temperature": recipe.temperature,
+        "top_p": recipe.top_p,
+        "max_tokens": form.MAX_TOKENS,
+        "stop": list(form.STOP),
+        "examples": recipe.examples,
+        "statements": recipe.statements,
+        "guidance": recipe.guidance,
+        "oversample": recipe.oversample,
+        "budget": recipe.budget,
+    }

@@ -1,0 +1,269 @@
+"""What the API providers share: settings and keys, one event loop a batch, bounded concurrency, learned limits.
+
+A provider file adds two halves: pure functions (our request -> their JSON, their JSON -> our reply)
+and `open_client`, which makes the official SDK's async client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from pipeline.errors import ModelError, ModelUnavailable, UsageError
+from pipeline.models._faults import CallError, Policy, as_call_error, as_model_error, read_object, retrying, scrub
+from pipeline.ports import EmbeddingRequest, Reply, Request
+from pipeline.schema import ModelInfo
+
+ENGINE = "mwe-api-1"
+"""Part of every call's key; raised when the same request is put to a server in another way."""
+
+CONNECT_SECONDS = 10.0
+EMBEDDINGS_PER_CALL = 128
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_MOST_REBUILDS = 10
+
+Note = Callable[[str], None]
+ReplyType = TypeVar("ReplyType")
+
+
+def setting(name: str) -> str | None:
+    """An environment variable, else its line in the `.env` of the current folder; None where it is not set.
+
+    Only lines of the form `NAME=VALUE` count, with the value bare or in one pair of quotes.
+    Nothing is expanded or escaped, and nothing is written to the environment.
+    """
+    if value := os.environ.get(name, "").strip():
+        return value
+    try:
+        lines = Path(".env").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    form = re.compile(rf"\s*(?:export\s+)?{re.escape(name)}\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s'\"#]*))\s*(?:#.*)?")
+    found = [match for line in lines if (match := form.fullmatch(line))]
+    return next((value for value in found[-1].groups() if value), None) if found else None
+
+
+def checked_url(url: str, variable: str) -> str:
+    """The base URL without a slash at the end. Raises UsageError if it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(
+            f"{variable} is no URL: it must start with http:// or https://, such as http://127.0.0.1:8000/v1"
+        )
+    return url.rstrip("/")
+
+
+def public_url(url: str) -> str:
+    """The URL without user, password, query and fragment, any of which may hold a secret."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+@dataclass
+class ApiProvider(ABC):
+    """A model behind an HTTP API. Holds no key: that is read when a batch starts and lives in the client alone."""
+
+    name: str
+    """`provider/model`, as on the command line."""
+    model: str
+    """The model's name for the server."""
+    base_url: str
+    key_variable: str
+    note: Note = lambda text: None
+    policy: Policy = field(default_factory=Policy)
+    refused: set[str] = field(default_factory=set)
+    """Parameters that this server said this model does not take; found out once, then left out."""
+
+    @property
+    @abstractmethod
+    def info(self) -> ModelInfo:
+        """What is known of the model from its name."""
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """What answers depend on beside the request."""
+
+    @abstractmethod
+    def open_client(self, key: str) -> tuple[ModuleType, Any]:
+        """The SDK's module and an async client with `post` and `close`, its own retries off."""
+
+    @abstractmethod
+    async def ask(self, session: Session, requests: Sequence[Request]) -> list[Reply]:
+        """Put one unit of work to the server: one request, or several embeddings. Raises CallError."""
+
+    @abstractmethod
+    def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
+        """What to remember from a 400: the parameter that is to be left out, or None."""
+
+    def groups(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Every request stands alone."""
+        return [[i] for i in range(len(requests))]
+
+    def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
+        """Replies as they come in. Closing the iterator, or Ctrl-C, cancels what is in flight and closes the client.
+
+        The first error that does not heal ends the batch: nothing new is sent, requests in flight get a few seconds
+        to finish, what came in is yielded, then the error is raised (ModelUnavailable, ModelError or Unsupported).
+        """
+        if not requests:
+            return
+        key = self._key()
+        with asyncio.Runner() as runner:
+            batch = _Batch(self, key, requests)
+            try:
+                runner.run(batch.start())
+                while replies := runner.run(batch.next()):
+                    yield replies
+            finally:
+                runner.run(batch.stop())
+
+    def _key(self) -> str:
+        key = setting(self.key_variable)
+        if key is None and urlsplit(self.base_url).hostname in _LOOPBACK:
+            return "none"
+        if key is None:
+            raise ModelUnavailable(
+                f"{self.name} needs a key: set {self.key_variable} in the environment or in a .env file."
+            )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ModelUnavailable(f"The key in {self.key_variable} holds characters that no key has; copy it again.")
+        return key
+
+
+class Session:
+    """One batch's line to the server: client, retries, and the parameters it turned out not to take."""
+
+    def __init__(self, provider: ApiProvider, key: str) -> None:
+        self.provider = provider
+        self.secret = key if key != "none" else ""
+        self.sdk, self.client = provider.open_client(key)
+        self.reached = False
+        self._retrying = retrying(provider.policy, lambda: self.reached, lambda text: self._tell(text))
+
+    def _tell(self, text: str) -> None:
+        self.provider.note(f"{self.provider.name} {scrub(text, self.secret)}")
+
+    async def call(
+        self,
+        path: str,
+        build: Callable[[frozenset[str]], dict[str, Any]],
+        read: Callable[[dict[str, Any]], ReplyType],
+    ) -> ReplyType:
+        """POST what `build` makes of the refused parameters, and `read` the answer; faults that heal are retried.
+
+        A parameter that a 400 refuses is left out from then on. Raises CallError when nothing helps.
+        """
+        for _ in range(_MOST_REBUILDS):
+            body = build(frozenset(self.provider.refused))
+            try:
+                return await self._retrying.copy()(self._post, path, body, read)
+            except CallError as fault:
+                lesson = self.provider.learn(fault, body) if fault.status in {400, 422} else None
+                if lesson is None:
+                    raise
+                if lesson not in self.provider.refused:
+                    self.provider.refused.add(lesson)
+                    self._tell(f"does not take {lesson}; going on without it")
+        raise CallError("the server keeps refusing parameters of the request", 400)
+
+    async def _post(self, path: str, body: dict[str, Any], read: Callable[[dict[str, Any]], ReplyType]) -> ReplyType:
+        fault = None
+        try:
+            text = await self.client.post(path, body=body, cast_to=str)
+        except self.sdk.APIError as error:
+            fault = as_call_error(error)
+        # Raised outside of the handler: the SDK's exception holds the request with the key in its headers.
+        self.reached = self.reached or fault is None or fault.status is not None
+        if fault:
+            raise fault
+        answer = read_object(text)
+        try:
+            return read(answer)
+        except (KeyError, TypeError, ValueError, AttributeError) as form:
+            what = f"the answer is not of the expected form ({type(form).__name__}: {form})"
+            raise CallError(what, 200, heals=True) from form
+
+
+class _Batch:
+    """Workers that take units of work from one list and put replies into one queue; a worker's end is a {}."""
+
+    def __init__(self, provider: ApiProvider, key: str, requests: Sequence[Request]) -> None:
+        self.provider, self.key, self.requests = provider, key, requests
+        size = EMBEDDINGS_PER_CALL if isinstance(requests[0], EmbeddingRequest) else 1
+        starts = range(0, len(requests), size)
+        self.units = iter([range(start, min(start + size, len(requests))) for start in starts])
+        self.waiting = len(requests)
+        self.working = min(provider.policy.concurrency, len(starts))
+        self.error: ModelError | None = None
+        self.workers: list[asyncio.Task[None]] = []
+        self.session: Session | None = None
+
+    async def start(self) -> None:
+        self.replies: asyncio.Queue[dict[int, Reply]] = asyncio.Queue()
+        self.session = Session(self.provider, self.key)
+        self.workers = [asyncio.create_task(self._work(self.session)) for _ in range(self.working)]
+
+    async def _work(self, session: Session) -> None:
+        try:
+            for unit in self.units:
+                answered = await self.provider.ask(session, [self.requests[i] for i in unit])
+                self.replies.put_nowait(dict(zip(unit, answered, strict=True)))
+                if self.error:
+                    return
+        except CallError as fault:
+            provider = self.provider
+            self.error = self.error or as_model_error(fault, provider.name, provider.key_variable, session.secret)
+        except ModelError as error:
+            self.error = self.error or error
+        finally:
+            self.working -= 1
+            self.replies.put_nowait({})
+
+    async def next(self) -> dict[int, Reply]:
+        """All replies that are in, at least one; {} at the end. Raises the batch's error once nothing else comes."""
+        replies: dict[int, Reply] = {}
+        while self.waiting and not replies:
+            if self.replies.empty() and not self.working:
+                self._raise()
+            try:
+                grace = self.provider.policy.grace_seconds if self.error else None
+                replies |= await asyncio.wait_for(self.replies.get(), grace)
+            except TimeoutError:
+                self._raise()
+            while not self.replies.empty():
+                replies |= self.replies.get_nowait()
+        self.waiting -= len(replies)
+        return replies
+
+    def _raise(self) -> NoReturn:
+        for worker in self.workers:
+            # A bug in a worker keeps its own exception and traceback.
+            if worker.done() and not worker.cancelled() and (bug := worker.exception()):
+                raise bug
+        raise self.error or ModelError(f"{self.provider.name}: {self.waiting} requests were left without an answer")
+
+    async def stop(self) -> None:
+        for worker in self.workers:
+            worker.cancel()
+        await asyncio.gather(*self.workers, return_exceptions=True)
+        if self.session:
+            await self.session.client.close()
+
+
+def info_for(name: str, model: str, kind: str = "chat", thinking: bool = False) -> ModelInfo:
+    """What a name says of a model: its family, if that is a well-known one. APIs tell no sizes."""
+    families = r"claude|gpt|gemini|gemma|llama|mistral|mixtral|qwen|deepseek|grok|phi|smollm|command|kimi|glm|o\d"
+    found = re.search(rf"(?:^|[^a-z])({families})", model.lower())
+    family = None if found is None else "gpt" if re.fullmatch(r"o\d", found[1]) else found[1]
+    rendering = "base" if kind == "base" else "chat"
+    return ModelInfo.model_validate(
+        {"name": name, "family": family, "kind": kind, "rendering": rendering, "thinking": thinking}
+    )

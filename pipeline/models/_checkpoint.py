@@ -1,0 +1,170 @@
+"""What a model folder says of itself, read from its small files only: no weights, no torch, no transformers."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ModelUnavailable, UsageError
+from pipeline.models._rendering import Rendering, read_rendering
+from pipeline.schema import ModelInfo
+
+ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "electra", "nomic_bert", "camembert")
+"""Values of `model_type` whose models give embeddings and no text."""
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model")
+_IDENTIFYING = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+_LARGEST_HEADER = 100_000_000
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The model's `config.json`. Raises UsageError where the folder is none of a model."""
+    path = folder / "config.json"
+    if not folder.is_dir():
+        raise UsageError(f"There is no model folder {folder}. Give a folder with config.json, or a name ORG/NAME.")
+    if not path.is_file():
+        raise UsageError(f"{folder} has no config.json, so it is not a model folder.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(config, dict):
+        raise UsageError(f"{path} does not hold a JSON object.")
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The folder's safetensors files, sorted. Raises ModelUnavailable where there are none."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ModelUnavailable(
+            f"{folder} has no .safetensors file. Other formats are not read, since they can hold code; "
+            "convert the weights with save_pretrained first."
+        )
+    return files
+
+
+def check_folder(folder: Path) -> None:
+    """Raises where weights or tokenizer are missing, before anything heavy is imported."""
+    read_config(folder)
+    weight_files(folder)
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise ModelUnavailable(f"{folder} has no tokenizer ({', '.join(_TOKENIZERS[:3])}, …). Copy it there.")
+
+
+def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
+    """ModelInfo of a bare folder. `parameters` is counted from tensor shapes, tied matrices once."""
+    config = read_config(folder)
+    family = str(config.get("model_type") or "") or None
+    rendering = read_rendering(folder)
+    return ModelInfo(
+        name=name,
+        family=family,
+        kind="embedding" if family in ENCODERS else "chat" if rendering.template else "base",
+        parameters=count_parameters(folder),
+        revision=revision,
+        rendering="chat" if rendering.template else "base",
+        template_hash=rendering.template_hash,
+    )
+
+
+def count_parameters(folder: Path) -> int:
+    """Number of weights in the safetensors headers; an output matrix tied to the embedding is not counted twice."""
+    shapes: dict[str, list[int]] = {}
+    for path in weight_files(folder):
+        header = json.loads(read_header(path))
+        shapes |= {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    if read_config(folder).get("tie_word_embeddings"):
+        shapes = {name: shape for name, shape in shapes.items() if not name.endswith("lm_head.weight")}
+    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith("position_ids"))
+
+
+def read_header(path: Path) -> bytes:
+    """The JSON header of a safetensors file: names, dtypes, shapes and offsets of its tensors."""
+    with path.open("rb") as file:
+        head = file.read(8)
+        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+        if not 0 < length <= min(_LARGEST_HEADER, path.stat().st_size):
+            raise ModelUnavailable(f"{path} is not a whole safetensors file. Download it again.")
+        return file.read(length)
+
+
+def weight_bytes(folder: Path) -> int:
+    """Size of all weight files."""
+    return sum(path.stat().st_size for path in weight_files(folder))
+
+
+def fingerprint_folder(folder: Path) -> str:
+    """Hex SHA-256 over the small files and each weight file's header, size and a sample of its weights.
+
+    Hashing all weights would take longer than the fast path it guards; a megabyte from both ends and the middle
+    tells fine-tuned siblings apart.
+    """
+    stamps = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _parts(folder))
+    return _fingerprint(folder, stamps)
+
+
+@functools.lru_cache(maxsize=64)
+def _fingerprint(folder: Path, _stamps: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path in _parts(folder):
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        if path.suffix == ".safetensors":
+            digest.update(read_header(path))
+            digest.update(_sample(path, size))
+        else:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sample(path: Path, size: int, length: int = 2**20) -> bytes:
+    with path.open("rb") as file:
+        starts = sorted({max(0, position) for position in (0, (size - length) // 2, size - length)})
+        parts = []
+        for start in starts:
+            file.seek(start)
+            parts.append(file.read(length))
+    return b"".join(parts)
+
+
+def _parts(folder: Path) -> list[Path]:
+    small = [folder / name for name in _IDENTIFYING if (folder / name).is_file()]
+    return small + weight_files(folder)
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that can be taken without swapping, or None where the system does not say."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def rendering_of(folder: Path, info: ModelInfo) -> Rendering:
+    """How to write dialogs for this model; `info.rendering == "base"` overrules a template that is there."""
+    return Rendering() if info.rendering == "base" else read_rendering(folder, info.thinking)

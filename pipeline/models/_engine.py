@@ -1,0 +1,194 @@
+"""The local engine's front: token ids in, numbers and token ids out. The only door to everything that imports torch.
+
+`load` gives an Engine; its three verbs take one group of work, which they compute as a whole:
+`score` (log-probabilities of options), `generate` (sampled continuations) and `embed` (unit vectors).
+What comes out depends on the group, the weights, the device and the number format, and on nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, Unsupported
+from pipeline.models._checkpoint import available_memory, check_folder, read_config, weight_bytes
+
+NAME = "mwe-torch"
+VERSION = 1
+"""Raised when the numbers change; part of every call's key."""
+
+Tokens = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt and its options, as token ids; one token or more each."""
+
+    prompt: tuple[int, ...]
+    options: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One continuation to sample. `contrast` is the other prompt of guided decoding, () for none."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    index: int = 0
+    contrast: tuple[int, ...] = ()
+    guidance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a job gave: text without its stop string, number of tokens, and whether it ended by itself."""
+
+    text: str
+    tokens: int
+    stopped: bool
+
+
+class Decoder(Protocol):
+    """Rows that grow by a token at a time. `logits` has shape (rows, vocabulary)."""
+
+    logits: Any
+
+    def step(self, tokens: Any) -> None:
+        """Append one token a row, shape (rows,), and compute the logits of the next."""
+
+    def keep(self, rows: Any) -> None:
+        """Drop all rows but these."""
+
+
+class Network(Protocol):
+    """A causal language model as the engine uses it."""
+
+    context: int
+
+    def score(self, questions: Sequence[Question]) -> list[list[float]]:
+        """Natural-log probability of each option, the sum over its tokens."""
+
+    def start(self, prompts: Sequence[Tokens], owners: Sequence[int], room: int) -> Decoder:
+        """A decoder with a row an owner, continuing `prompts[owner]`, with room for so many new tokens."""
+
+
+class Engine:
+    """A loaded model with its tokenizer."""
+
+    def __init__(self, network: Any, tokenizer: Any, ends: frozenset[int]) -> None:
+        self._network = network
+        self._tokenizer = tokenizer
+        self._ends = ends
+
+    def encode(self, text: str, special: bool) -> tuple[int, ...]:
+        """Token ids; `special` adds what the tokenizer puts around a plain text, such as a start token."""
+        return tuple(self._tokenizer(text, add_special_tokens=special)["input_ids"])
+
+    def score(self, questions: Sequence[Question]) -> list[list[float]]:
+        """Natural-log probability of each option after its prompt, the full sum over its tokens."""
+        for question in questions:
+            self._check_length(len(question.prompt) + max(map(len, question.options)))
+        return self._network.score(questions)
+
+    def generate(self, jobs: Sequence[Job]) -> list[Text]:
+        """One sampled continuation a job."""
+        from pipeline.models._decode import decode  # noqa: PLC0415
+
+        for job in jobs:
+            self._check_length(max(len(job.prompt), len(job.contrast)) + 1)
+        return decode(self._network, self._tokenizer, self._ends, jobs)
+
+    def embed(self, rows: Sequence[Tokens]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Unit vectors, shape (rows, d): the mean over the tokens, as sentence-transformers computes it."""
+        from pipeline.models._embed import embed  # noqa: PLC0415
+
+        return embed(self._network, rows)
+
+    def _check_length(self, tokens: int) -> None:
+        if tokens > self._network.context:
+            raise Unsupported(
+                f"A prompt of {tokens:,} tokens is longer than the model's context of {self._network.context:,} tokens."
+            )
+
+
+def load(folder: Path, device: str, dtype: str, embedding: bool = False) -> Engine:
+    """Load weights and tokenizer of a model folder.
+
+    Raises MissingExtra without torch and transformers, ModelUnavailable where files or memory are missing.
+    """
+    check_folder(folder)
+    _require_extra()
+    _check_device(device)
+    _check_memory(folder, dtype, device)
+    from transformers import AutoTokenizer  # noqa: PLC0415
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return Engine(_load_network(folder, device, dtype, embedding), tokenizer, _end_tokens(folder, tokenizer))
+
+
+def _load_network(folder: Path, device: str, dtype: str, embedding: bool) -> Any:
+    if embedding:
+        from pipeline.models._embed import load_encoder  # noqa: PLC0415
+
+        return load_encoder(folder, device)
+    from pipeline.models._lean import is_lean, load_lean  # noqa: PLC0415
+    from pipeline.models._modules import load_modules  # noqa: PLC0415
+
+    return (load_lean if is_lean(folder) else load_modules)(folder, device, dtype)
+
+
+def _require_extra() -> None:
+    # While another program takes a core, torch's threads spin for each other: a step was measured to cost twenty
+    # times the processor time. Read once, when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import torch  # noqa: F401, PLC0415
+        import transformers  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra("a local model", "local") from error
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def _check_device(device: str) -> None:
+    import torch  # noqa: PLC0415
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[device]
+    if not there:
+        raise ModelUnavailable(f"torch cannot use {device} on this machine. Set MWE_DEVICE=cpu.")
+
+
+def _check_memory(folder: Path, dtype: str, device: str) -> None:
+    config = read_config(folder)
+    stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    needed = weight_bytes(folder) * (2 if stored in ("bfloat16", "float16") and dtype == "float32" else 1)
+    free = available_memory() if device == "cpu" else None
+    if free is not None and needed > free:
+        raise ModelUnavailable(
+            f"The model needs {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free. "
+            "Close other programs or choose a smaller model."
+        )
+
+
+def _end_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
+    """Every token that ends a turn: the tokenizer's, and those the model's own generation settings name."""
+    import json  # noqa: PLC0415
+
+    path = folder / "generation_config.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}.") from error
+    ends = {tokenizer.eos_token_id}
+    for named in (settings.get("eos_token_id"), read_config(folder).get("eos_token_id")):
+        ends |= set(named) if isinstance(named, list) else {named}
+    return frozenset(end for end in ends if end is not None)

@@ -1,0 +1,231 @@
+"""When an API fails: what the failure was, whether it heals, how long to wait, and what to tell the user.
+
+    SDK exception ──as_call_error──> CallError ──retrying──> another try
+                                       └──as_model_error──> ModelError or ModelUnavailable
+
+The one retry policy of the API providers stands here; the SDKs' own retries are switched off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import math
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tenacity
+
+from pipeline.errors import ModelError, ModelUnavailable
+
+_HEALS = {408, 409, 429}
+_NO_CREDIT = re.compile(
+    r"insufficient_quota|insufficient_credits|credit balance|billing|exceeded your current quota", re.I
+)
+_KEY = re.compile(r"\b(?:sk|pk|key)-[A-Za-z0-9_*.-]{6,}")
+_REFUSES = re.compile(
+    r"unsupported|unrecogni[sz]ed|unknown|deprecated|not (?:\w+ )?(?:supported|allowed|permitted|available)"
+    r"|(?:does|do) ?(?:not|n't) support|cannot both|extra inputs",
+    re.I,
+)
+_PASSES = re.compile(r"rate.?limit|overload|time.?out|temporar|unavailable|internal|capacity|try again", re.I)
+_LONGEST_MESSAGE = 300
+_MOST_BROKEN_ANSWERS = 5
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How hard an API is tried. Times are in seconds."""
+
+    concurrency: int = 24
+    """Requests in flight at once."""
+    request_seconds: float = 120.0
+    """Longest wait for one answer."""
+    total_seconds: float = 600.0
+    """Longest time spent on one request, all its tries and waits together."""
+    first_contact_seconds: float = 30.0
+    """The same as long as the server has not answered at all: most likely it does not run, or the URL is wrong."""
+    first_wait: float = 0.5
+    longest_wait: float = 30.0
+    """Waits are drawn evenly from 0 to first_wait * 2^tries, at most this; a longer Retry-After is honoured."""
+    grace_seconds: float = 10.0
+    """After an error that does not heal: how long requests in flight, which are paid for, may still finish."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """Replaced in tests, which do not wait."""
+
+
+class CallError(Exception):
+    """One failed try. `status` is None where no HTTP answer came."""
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        code: str = "",
+        retry_after: float = 0.0,
+        heals: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+        self.heals = _heals(status, f"{code} {message}") if heals is None else heals
+
+
+def _heals(status: int | None, text: str) -> bool:
+    if status == 429:
+        return not _NO_CREDIT.search(text)
+    return status is None or status in _HEALS or (status >= 500 and status != 501)
+
+
+def as_call_error(error: Any) -> CallError:
+    """The `APIError` of the openai or anthropic SDK as a CallError, without the request, which carries the key."""
+    status = getattr(error, "status_code", None)
+    if status is None:
+        timed_out = type(error).__name__ == "APITimeoutError"
+        return CallError(str(error) or "connection error", code="timeout" if timed_out else "")
+    message, code = _message_in(error.body, str(error.message))
+    headers = error.response.headers
+    asked = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+    without_credit = status == 429 and _NO_CREDIT.search(f"{code} {message}")
+    return CallError(message, status, code, _retry_after(headers), heals=False if without_credit else asked)
+
+
+def read_object(text: Any) -> dict[str, Any]:
+    """The JSON object in the body of a 200. Raises a CallError that heals on anything else, or the error it holds."""
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError):
+        raise CallError(f"the answer is not JSON but {str(text)[:80]!r}", 200, heals=True) from None
+    if not isinstance(value, dict):
+        raise CallError(f"the answer is not a JSON object but {str(text)[:80]!r}", 200, heals=True)
+    if error := value.get("error"):
+        message, code = _message_in(value, str(error))
+        status = int(code) if code.isdigit() and 400 <= int(code) < 600 else None
+        heals = None if status else bool(_PASSES.search(f"{code} {message}"))
+        raise CallError(f"an answer with status 200 holds an error: {message}", status or 200, code, heals=heals)
+    return value
+
+
+def _message_in(body: Any, fallback: str) -> tuple[str, str]:
+    inner = body.get("error", body) if isinstance(body, Mapping) else None
+    if not isinstance(inner, Mapping):
+        return (inner if isinstance(inner, str) else fallback), ""
+    code = inner.get("code") or inner.get("type") or ""
+    return str(inner.get("message") or fallback), str(code)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that the server asks to wait; 0 where it does not say."""
+    if milliseconds := headers.get("retry-after-ms"):
+        return _seconds(milliseconds) / 1000
+    text = headers.get("retry-after", "")
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return _seconds(text)
+    return max(0.0, date.timestamp() - time.time())
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) and value > 0 else 0.0
+
+
+def retrying(policy: Policy, reached: Callable[[], bool], note: Callable[[str], None]) -> tenacity.AsyncRetrying:
+    """The retry policy: only faults that heal, with jitter, Retry-After and a limit on the total time.
+
+    `reached` says whether the server has answered anything yet; `note` hears of waits of five seconds and more.
+    """
+    jitter = tenacity.wait_random_exponential(multiplier=policy.first_wait, max=policy.longest_wait)
+
+    def fault(state: tenacity.RetryCallState) -> CallError:
+        error = state.outcome.exception() if state.outcome else None
+        assert isinstance(error, CallError)
+        return error
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        # Jitter on top of what the server asks for: else all that wait for it come back at once.
+        return jitter(state) + fault(state).retry_after
+
+    def out_of_time(state: tenacity.RetryCallState) -> bool:
+        error = fault(state)
+        if error.status == 200 and state.attempt_number >= _MOST_BROKEN_ANSWERS:
+            return True
+        connecting = error.status is None and error.code != "timeout" and not reached()
+        limit = policy.first_contact_seconds if connecting else policy.total_seconds
+        # Sleeps are added up as well, since a test's clock stands still.
+        spent = max(state.seconds_since_start or 0.0, state.idle_for)
+        return spent + state.upcoming_sleep > limit
+
+    quiet_until = 0.0
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        nonlocal quiet_until
+        seconds, error = state.upcoming_sleep, fault(state)
+        if seconds >= 5 and time.monotonic() >= quiet_until:
+            quiet_until = time.monotonic() + seconds
+            note(f"waits {seconds:.0f} s before another try ({error.status or 'no answer'}: {error.message[:120]})")
+
+    return tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallError) and error.heals),
+        wait=wait,
+        stop=out_of_time,
+        sleep=policy.sleep,
+        before_sleep=tell,
+        reraise=True,
+    )
+
+
+def refused_parameter(message: str, names: Iterable[str]) -> str | None:
+    """The first of the request's parameters that a 400 says this model does not take, or None.
+
+    Servers say it in their own words: "`temperature` is deprecated for this model", "Unsupported value:
+    'reasoning_effort' does not support 'none' with this model", "You are not allowed to request logprobs".
+    """
+    if not _REFUSES.search(message):
+        return None
+    found = ((re.search(rf"(?<!\w){re.escape(name)}(?!\w)", message), name) for name in names)
+    places = [(match.start(), name) for match, name in found if match]
+    return min(places)[1] if places else None
+
+
+def as_model_error(fault: CallError, model: str, key_variable: str, secret: str) -> ModelError:
+    """What the user is told: model, status, the server's own words without the key, and what to do."""
+    said = f"{fault.status or 'no answer'}: {scrub(fault.message, secret)}"
+    text = f"{fault.code} {fault.message}"
+    if fault.status == 401:
+        return ModelUnavailable(
+            f"{model}: the server does not take the key in {key_variable} ({said}). Check that variable."
+        )
+    if fault.status == 402 or (fault.status in {400, 403, 429} and _NO_CREDIT.search(text)):
+        return ModelUnavailable(
+            f"{model}: the account has no credit left ({said}). What was answered so far is stored."
+        )
+    if fault.status == 403:
+        return ModelUnavailable(f"{model}: the key in {key_variable} may not use it ({said}).")
+    if fault.status == 404:
+        return ModelUnavailable(
+            f"{model}: the server does not know it ({said}). Check the model's name and the base URL."
+        )
+    if fault.status is None:
+        return ModelUnavailable(f"{model}: the server cannot be reached ({said}). Check the network and the base URL.")
+    return ModelError(
+        f"{model}: the server failed ({said}). What was answered so far is stored; the same command goes on."
+    )
+
+
+def scrub(text: str, secret: str) -> str:
+    """One printable line of at most 300 characters without the key or anything that looks like one."""
+    if secret:
+        text = text.replace(secret, "***")
+    text = " ".join("".join(c if c.isprintable() else " " for c in _KEY.sub("***", text)).split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"

@@ -1,0 +1,197 @@
+"""`hf/…`: any causal language model or sentence encoder of the Hugging Face hub or of a local folder.
+
+`hf/ORG/NAME[@revision]` is downloaded once; `hf/` before a path that starts with `/`, `./`, `../` or `~` is a folder.
+Weights load at the first answer, from safetensors only, and never run code from the model's repository.
+
+Options are tokenised apart from the prompt: what is scored is the prompt's own tokens followed by the option's own,
+also where writing both as one text would merge tokens across the boundary. The prompt's tokens are thus the same for
+every option, as for a model that has read the prompt and now writes the option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+from pipeline.errors import Unsupported, UsageError
+from pipeline.models import _engine
+from pipeline.models._checkpoint import describe, fingerprint_folder, rendering_of
+from pipeline.models._device import choose_device, choose_dtype
+from pipeline.models._rendering import Rendering, answer_form
+from pipeline.ports import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    Embedding,
+    EmbeddingRequest,
+    Messages,
+    Provider,
+    Reply,
+    Request,
+    SampleRequest,
+)
+from pipeline.schema import ModelInfo
+
+GROUP_SIZES: dict[type, int] = {ChoiceRequest: 64, SampleRequest: 64, EmbeddingRequest: 256}
+"""Consecutive requests that are computed together. Part of what an answer depends on: change with the engine version."""
+
+_PATH_STARTS = ("/", "./", "../", "~")
+
+
+def _silent(_: str) -> None:
+    """Tells nobody."""
+
+
+def connect(name: str, note: Callable[[str], None] = _silent) -> Provider:
+    """The model called `name`: `ORG/NAME[@revision]` (downloaded now if it is not there) or a path."""
+    if name.startswith(_PATH_STARTS):
+        folder = Path(name).expanduser()
+        return HfProvider(describe(f"hf/{name}", folder), folder)
+    repository, _, revision = name.partition("@")
+    if repository.count("/") != 1 or not all(repository.split("/")):
+        raise UsageError(f"hf/{name} is not a model: give hf/ORG/NAME, or hf/ before a path such as hf/./folder.")
+    from pipeline.models._hub import snapshot  # noqa: PLC0415
+
+    folder, commit = snapshot(repository, revision or None, note)
+    return HfProvider(describe(f"hf/{name}", folder, commit), folder, {"revision": commit})
+
+
+class HfProvider:
+    """A model folder as a Provider. `folder` may be a function, called when the model is first needed."""
+
+    def __init__(
+        self, info: ModelInfo, folder: Path | Callable[[], Path], identity: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        self._info = info
+        self._folder = folder
+        self._identity = identity
+        self._device = choose_device()
+        self._dtype = "float32" if info.kind == "embedding" else choose_dtype(self._device)
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model's info, with the number format in force."""
+        return self._info.model_copy(update={"dtype": self._dtype})
+
+    def identity(self) -> Mapping[str, Any]:
+        """Engine, number format, template and, unless given, a fingerprint of the folder. Imports no torch."""
+        known = self._identity or {"folder": fingerprint_folder(self._path)}
+        return {
+            **known,
+            "engine": f"{_engine.NAME}-{_engine.VERSION}",
+            "device": self._device,
+            "dtype": self._dtype,
+            "rendering": self._info.rendering,
+            "template": self._info.template_hash,
+        }
+
+    def groups(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Consecutive chunks of a fixed size for each type of request."""
+        size = GROUP_SIZES.get(type(requests[0]), 1) if requests else 1
+        return [list(range(start, min(start + size, len(requests)))) for start in range(0, len(requests), size)]
+
+    def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
+        """Compute group after group, each as a whole.
+
+        Raises Unsupported for rewards, for text from an encoder, for vectors from a language model, and for a
+        prompt longer than the model's context.
+        """
+        for group in self.groups(requests):
+            replies = self._answer_group([requests[i] for i in group])
+            yield dict(zip(group, replies, strict=True))
+
+    def _answer_group(self, requests: list[Request]) -> Sequence[Reply]:
+        kind = type(requests[0])
+        self._check_kind(kind)
+        if kind is ChoiceRequest:
+            return self._choose(cast(list[ChoiceRequest], requests))
+        if kind is SampleRequest:
+            return self._sample(cast(list[SampleRequest], requests))
+        return self._embed(cast(list[EmbeddingRequest], requests))
+
+    def _check_kind(self, kind: type) -> None:
+        if kind not in GROUP_SIZES:
+            raise Unsupported(f"{self._info.name} gives no rewards. Use a reward model.")
+        if (kind is EmbeddingRequest) != (self._info.kind == "embedding"):
+            wanted = (
+                "gives no embeddings. Use an encoder"
+                if kind is EmbeddingRequest
+                else "is an encoder and writes no text. Use a language model"
+            )
+            raise Unsupported(f"{self._info.name} {wanted}.")
+
+    def _choose(self, requests: list[ChoiceRequest]) -> list[Choice]:
+        prompts = [self._rendering.render(request.messages) for request in requests]
+        forms = [
+            tuple(answer_form(option, prompt) for option in r.options)
+            for r, prompt in zip(requests, prompts, strict=True)
+        ]
+        questions = [
+            _engine.Question(self._encode_prompt(prompt), tuple(self._encode_option(form) for form in options))
+            for prompt, options in zip(prompts, forms, strict=True)
+        ]
+        scores = self._model.score(questions)
+        return [
+            Choice(tuple(values), "loglikelihood", options, tokens_in=len(question.prompt), tokens_out=0)
+            for values, options, question in zip(scores, forms, questions, strict=True)
+        ]
+
+    def _sample(self, requests: list[SampleRequest]) -> list[Completion]:
+        jobs = [self._job(request) for request in requests]
+        texts = self._model.generate(jobs)
+        return [
+            Completion(text.text, _finish_reason(text), len(job.prompt), text.tokens)
+            for job, text in zip(jobs, texts, strict=True)
+        ]
+
+    def _job(self, request: SampleRequest) -> _engine.Job:
+        contrast = request.contrast if request.guidance else None
+        return _engine.Job(
+            prompt=self._encode_prompt(self._rendering.render(request.messages)),
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            stop=tuple(mark for mark in (*request.stop, *self._rendering.stops) if mark),
+            seed=request.seed,
+            index=request.index,
+            contrast=self._encode_prompt(self._rendering.render(contrast)) if contrast else (),
+            guidance=request.guidance,
+        )
+
+    def _embed(self, requests: list[EmbeddingRequest]) -> list[Embedding]:
+        rows = [self._model.encode(request.text, special=True) for request in requests]
+        vectors = self._model.embed(rows)
+        return [Embedding(vector, len(row)) for vector, row in zip(vectors, rows, strict=True)]
+
+    def _encode_prompt(self, prompt: str) -> tuple[int, ...]:
+        # A chat template writes its special tokens itself.
+        return self._model.encode(prompt, special=self._rendering.template is None)
+
+    def _encode_option(self, option: str) -> tuple[int, ...]:
+        tokens = self._model.encode(option, special=False)
+        if not tokens:
+            raise UsageError(f"The answer {option!r} is empty for this model's tokenizer, so it cannot be scored.")
+        return tokens
+
+    @property
+    def _path(self) -> Path:
+        if not isinstance(self._folder, Path):
+            self._folder = self._folder()
+        return self._folder
+
+    @cached_property
+    def _rendering(self) -> Rendering:
+        return rendering_of(self._path, self._info)
+
+    @cached_property
+    def _model(self) -> _engine.Engine:
+        return _engine.load(self._path, self._device, self._dtype, self._info.kind == "embedding")
+
+
+def _finish_reason(text: _engine.Text) -> Any:
+    if not text.text.strip():
+        return "empty"
+    return "stop" if text.stopped else "length"

@@ -1,0 +1,245 @@
+"""What a plug-in looks like: requests, replies and the narrow protocols of models, filters and formats.
+
+Two layers share the requests and replies.
+*Providers* (`pipeline/models/*.py`) answer batches of requests and say which answers belong together.
+*Models* (`TextModel`, `ChoiceModel`, `EmbeddingModel`, `RewardModel`) are what stages and filters see:
+a provider behind the call store, one list of requests in, one list of replies out, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a dialog. A last turn by the assistant is a prefill that the model continues."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Messages = tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """Ask for one continuation. `seed` and `index` together fix the random stream of a local model."""
+
+    messages: Messages
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    index: int = 0
+    contrast: Messages | None = None
+    """Dialog of the opposite label for guided decoding; providers without it ignore it."""
+    guidance: float = 0.0
+    """Weight g of the guidance: logits + g * (logits - logits under `contrast`). 0 is plain sampling."""
+
+
+@dataclass(frozen=True)
+class ChoiceRequest:
+    """Ask for the probability of each option as the next text. Options are written with their leading space."""
+
+    messages: Messages
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """Ask for the vector of one text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RewardRequest:
+    """Ask for one number for a whole dialog."""
+
+    messages: Messages
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A sampled text, without the stop string that ended it."""
+
+    text: str
+    finish_reason: Literal["stop", "length", "refusal", "empty"]
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Natural-log probability of each option, in the order of the request."""
+
+    log_probabilities: tuple[float, ...]
+    estimator: Literal["loglikelihood", "top_logprobs", "samples"]
+    answer_forms: tuple[str, ...] = ()
+    """The options exactly as scored."""
+    standard_error: float | None = None
+    """Of the first option's probability among the valid answers; only for sampled estimates."""
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    @property
+    def mass(self) -> float:
+        """Probability of any of the options, in 0..1."""
+        return float(min(1.0, np.exp(np.array(self.log_probabilities)).sum()))
+
+    def log_odds(self, index: int) -> float:
+        """Natural log of p[index] / sum of the other options."""
+        return log_odds(self.log_probabilities, index)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A unit vector, shape (d,), float32."""
+
+    vector: np.ndarray[Any, np.dtype[np.float32]]
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+@dataclass(frozen=True)
+class Reward:
+    """One unbounded number; higher is better."""
+
+    value: float
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+Request = SampleRequest | ChoiceRequest | EmbeddingRequest | RewardRequest
+Reply = Completion | Choice | Embedding | Reward
+
+
+class Provider(Protocol):
+    """A model as its plug-in offers it. Building one is cheap: weights and clients load at the first answer.
+
+    The plug-in file `pipeline/models/NAME.py` (dashes in the provider's name are underscores there) has
+    `def connect(name: str, note: Callable[[str], None]) -> Provider`, where `name` is what follows `provider/` on
+    the command line and `note` takes a line for the user.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model, without loading it."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Everything beside the request that the answer depends on: base URL, revision, dtype, engine…
+
+        Plain JSON values and no secret. Part of every call's key.
+        """
+
+    def groups(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Indices that must be computed together, since their numbers depend on one another.
+
+        A local model's half-precision results depend on the shape of the batch. The grouping is a function of
+        the request list alone, and leaving whole groups out of the list leaves the others as they were.
+        Every index occurs once; a provider without such groups returns singletons.
+        """
+
+    def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
+        """Answer requests of one type; each mapping yielded (index -> reply) is committed in one transaction.
+
+        Raises Unsupported where the model cannot answer that type, ModelError where it failed.
+        """
+
+
+class TextModel(Protocol):
+    """Writes."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Completion]:
+        """One continuation a request, in order."""
+
+
+class ChoiceModel(Protocol):
+    """Puts a probability on each option."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
+        """Log-probabilities of the options, a request each, in order."""
+
+
+class EmbeddingModel(Protocol):
+    """Gives vectors."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Unit vectors, shape (len(texts), d)."""
+
+
+class RewardModel(Protocol):
+    """Gives one number a dialog."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def score(self, dialogs: Sequence[Messages]) -> list[float]:
+        """One number a dialog, higher is better."""
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What a filter may use: the behaviour, the models in their roles, and what was accepted before."""
+
+    behaviour: Behaviour
+    judge: ChoiceModel | None
+    embedder: EmbeddingModel | None
+    accepted: tuple[Item, ...] = ()
+    """Items of earlier rounds that passed every filter so far."""
+
+
+class Filter(Protocol):
+    """A plug-in file `filters/NAME.py` has `def make(**options) -> Filter`; unknown options are a TypeError."""
+
+    name: str
+    version: int
+    options: Mapping[str, Any]
+    """Every option with its value in force; goes into the manifest."""
+
+    def judge(self, items: Sequence[Item], screening: Screening) -> list[Verdict]:
+        """One verdict an item, in order, for every item given."""
+
+
+class ItemFormat(Protocol):
+    """A plug-in file `pipeline/formats/NAME.py` offers these as module-level functions."""
+
+    def parse(self, completion: str, label: str, behaviour: Behaviour) -> Item | None:
+        """The item in a model's text, or None where there is none."""
+
+
+class Progress(Protocol):
+    """Where long work says how far it is."""
+
+    def update(self, task: str, done: int, total: int) -> None:
+        """`done` of `total` steps of `task` are ready."""
+
+    def note(self, text: str) -> None:
+        """A line for the user to read."""
+
+
+class SilentProgress:
+    """Says nothing."""
+
+    def update(self, task: str, done: int, total: int) -> None:
+        """Ignored."""
+
+    def note(self, text: str) -> None:
+        """Ignored."""

@@ -1,0 +1,179 @@
+"""Reads what stands in `prompts/`: templates, behaviours, ladders, and the bank of gold statements.
+
+The folder holds no Python. In an installed wheel it lies inside the package, in a checkout beside it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.sandbox
+from pydantic import ValidationError
+
+from pipeline.errors import UsageError
+from pipeline.schema import MAX_DESCRIPTION, MAX_NAME, Behaviour, Subject, fingerprint
+
+
+def folder() -> Path:
+    """Where `prompts/` is."""
+    packaged = Path(__file__).parent / "_prompts"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "prompts"
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    # The texts are prompts, not HTML; what a model wrote is only ever a value, never a template.
+    return jinja2.sandbox.ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folder() / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of `prompts/templates/TEMPLATE.j2` with its values. An undefined value is a jinja2.UndefinedError."""
+    return _environment().get_template(f"{template}.j2").render(**values)
+
+
+def template_hash(template: str) -> str:
+    """SHA-256 of a template's text; stands in the manifest."""
+    return fingerprint((folder() / "templates" / f"{template}.j2").read_text(encoding="utf-8"))
+
+
+def template_names() -> list[str]:
+    """All templates, sorted."""
+    return sorted(path.stem for path in (folder() / "templates").glob("*.j2"))
+
+
+@dataclass(frozen=True)
+class Gold:
+    """Hand-written statements of one ordinary behaviour: examples for writers, neutral input for judges."""
+
+    description: str
+    subject: Subject
+    agree: tuple[str, ...]
+    disagree: tuple[str, ...]
+
+
+@functools.cache
+def gold_statements() -> tuple[Gold, ...]:
+    """The bank in `prompts/gold/statements.toml`."""
+    rows = _read_toml(folder() / "gold" / "statements.toml")["behaviour"]
+    return tuple(Gold(row["description"], row["subject"], tuple(row["agree"]), tuple(row["disagree"])) for row in rows)
+
+
+def behaviour_names() -> list[str]:
+    """Names of the behaviours in `prompts/behaviours/`, sorted."""
+    return sorted(path.stem for path in (folder() / "behaviours").glob("*.toml"))
+
+
+def read_behaviour(path: Path) -> Behaviour:
+    """A behaviour from a TOML file; its name is the file's stem unless the file says otherwise.
+
+    Raises UsageError naming the file and the first thing wrong in it.
+    """
+    fields = _read_toml(path)
+    return _behaviour({"name": name_for(path.stem), **fields}, str(path))
+
+
+def named_behaviour(name: str) -> Behaviour:
+    """A behaviour of `prompts/behaviours/` by its name. Raises UsageError where there is none."""
+    if name not in behaviour_names():
+        raise UsageError(f"there is no behaviour named {name!r}; `mwe behaviours list` shows those there are")
+    return read_behaviour(folder() / "behaviours" / f"{name}.toml")
+
+
+def describe(
+    description: str,
+    name: str | None = None,
+    subject: str | None = None,
+    undesired: str = "neither",
+    format: str = "yes_no",
+) -> Behaviour:
+    """A behaviour from one line. Raises UsageError on an empty, overlong or unprintable line, or an unfit name.
+
+    The subject is `ai` if the line speaks of an AI system or a language model, else `person`.
+    """
+    text = " ".join(description.split(" ")).strip()
+    if not text:
+        raise UsageError('the description is empty; say what to look for, such as "a person who enjoys travelling"')
+    if len(text) > MAX_DESCRIPTION:
+        raise UsageError(
+            f"the description has {len(text):,} characters; one line of at most {MAX_DESCRIPTION:,} is expected"
+        )
+    guessed = subject or ("ai" if _SPEAKS_OF_AI.search(text) else "person")
+    fields = {
+        "name": name or name_for(text),
+        "description": text,
+        "subject": guessed,
+        "undesired": undesired,
+        "format": format,
+    }
+    return _behaviour(fields, "the behaviour")
+
+
+def changed(behaviour: Behaviour, **fields: str) -> Behaviour:
+    """The behaviour with other values for some fields, checked anew. Raises UsageError where one does not fit."""
+    return _behaviour({**behaviour.model_dump(), **fields}, "the behaviour")
+
+
+_SPEAKS_OF_AI = re.compile(
+    r"\b(AIs?|A\.I\.|artificial intelligence|(language|chat) ?(model|bot|assistant|agent)s?|chatbots?|LLMs?|robots?)\b",
+    re.IGNORECASE,
+)
+_LEAD = re.compile(
+    r"^(an? |the )?(AI (system|model|assistant|agent)|language model|assistant|person|someone|somebody|people)"
+    r"( that| who| which)?\s+",
+    re.IGNORECASE,
+)
+
+
+def name_for(text: str) -> str:
+    """A plain name for a description: "an AI system that wants power" -> "wants-power"."""
+    core = _LEAD.sub("", text.strip()) or text
+    words = re.findall(r"[A-Za-z0-9]+", core)
+    name = "-".join(words)[:60].strip("-")
+    return name or f"behaviour-{fingerprint(text, 8)}"
+
+
+def _behaviour(fields: dict[str, Any], source: str) -> Behaviour:
+    name = str(fields.get("name", ""))
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or len(name) > MAX_NAME:
+        raise UsageError(
+            f"{name[:60]!r} is no fit name: letters, digits, dashes, dots and underscores, "
+            f"starting with a letter or digit, at most {MAX_NAME} characters"
+        )
+    try:
+        return Behaviour.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def read_ladder(name: str) -> list[str]:
+    """Model names of a ladder, smallest first: `prompts/ladders/NAME.toml`, or a path to such a file."""
+    path = Path(name) if name.endswith(".toml") else folder() / "ladders" / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in (folder() / "ladders").glob("*.toml")))
+        raise UsageError(f"there is no ladder {name!r}; there are: {known}; or give the path of a .toml file")
+    models = _read_toml(path).get("models")
+    if not isinstance(models, list) or not models or not all(isinstance(m, str) for m in models):
+        raise UsageError(f"{path}: `models` must be a list of model names, smallest first")
+    return models
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as TOML: {error}") from None

@@ -1,0 +1,108 @@
+"""Makes a version out of what was written: the manifest, the card, the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipeline import prompts, store
+from pipeline.calls import StoredModel
+from pipeline.ports import Filter
+from pipeline.schema import Behaviour, Calls, Item, Manifest, RejectedItem
+
+
+def publish(
+    root: Path,
+    behaviour: Behaviour,
+    items: Sequence[Item],
+    rejected: Sequence[RejectedItem],
+    counts: Mapping[str, Any],
+    models: Mapping[str, StoredModel],
+    calls: Calls,
+    settings: Mapping[str, Mapping[str, Any]],
+    filters: Sequence[Filter],
+    templates: Sequence[str],
+    seed: int,
+) -> tuple[store.Dataset, bool]:
+    """Publish items as the next version of the behaviour's name, unless the newest version is the same.
+
+    `models` and `settings` are by role (generator, judge, embedder).
+    Returns the version and whether it is new. Raises PipelineError where the folder cannot be written.
+    """
+    manifest = Manifest(
+        name=behaviour.name,
+        version=0,
+        behaviour=behaviour,
+        format=behaviour.format,
+        templates={name: prompts.template_hash(name) for name in sorted(templates)},
+        models={
+            role: {**model.info.model_dump(mode="json"), "settings": dict(settings.get(role, {}))}
+            for role, model in models.items()
+        },
+        filters=[{"name": f.name, "version": f.version, "options": dict(f.options)} for f in filters],
+        counts=dict(counts),
+        calls=calls,
+        overlap=overlap(models),
+        seed=seed,
+        program_version=program_version(),
+        created_at=now(),
+        sha256={},
+    )
+    folder, is_new = store.publish(root, manifest, items, rejected, _card(manifest, items))
+    return store.find(str(folder), root), is_new
+
+
+def overlap(models: Mapping[str, StoredModel]) -> dict[str, bool]:
+    """Which roles are played by the same model; subjects are recorded with their results."""
+    name = {role: model.info.name for role, model in models.items()}
+    return {"generator_is_judge": "generator" in name and name.get("generator") == name.get("judge")}
+
+
+def total_calls(models: Sequence[StoredModel]) -> Calls:
+    """The sum over models; a model in two roles counts once. The cost is None as soon as one is unknown."""
+    tallies = [model.tally for model in {id(model): model for model in models}.values()]
+    costs = [tally.cost for tally in tallies if tally.made]
+    return Calls(
+        made=sum(tally.made for tally in tallies),
+        reused=sum(tally.reused for tally in tallies),
+        tokens_in=sum(tally.tokens_in for tally in tallies),
+        tokens_out=sum(tally.tokens_out for tally in tallies),
+        cost=None if None in costs else float(sum(cost for cost in costs if cost is not None)),
+    )
+
+
+def program_version() -> str:
+    """The installed version of this program."""
+    return metadata.version("mwe")
+
+
+def now() -> str:
+    """The time in UTC; SOURCE_DATE_EPOCH, where set, stands for it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
+
+
+def _card(manifest: Manifest, items: Sequence[Item]) -> Callable[[int], str]:
+    confidence = [item.label_confidence for item in items if item.label_confidence is not None]
+    example = items[0].model_dump(mode="json") if items else {}
+    size = next((name for limit, name in _SIZES if len(items) < limit), "n>1M")
+
+    def card(version: int) -> str:
+        return prompts.render(
+            "card",
+            manifest=manifest,
+            version=version,
+            n=len(items),
+            size=size,
+            example=json.dumps(example, ensure_ascii=False, indent=2).replace("```", "` ` `"),
+            ceiling=sum(confidence) / len(confidence) if confidence else None,
+        )
+
+    return card
+
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

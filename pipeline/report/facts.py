@@ -1,0 +1,156 @@
+"""What a report is made from, and what is picked out of it to show: pure."""
+
+from __future__ import annotations
+
+import random
+import re
+import shlex
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from pipeline.scaling.trend import trend
+from pipeline.schema import Behaviour, Item, Manifest, Point, RejectedItem, Report
+
+SAMPLE, WEAKEST, REJECTED = 10, 5, 8
+"""How many items of each sort the page shows."""
+
+_REORDERING = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """One dataset with what is known of it. All but the label, the items and the points may be absent."""
+
+    dataset: str
+    """The label it goes by, such as `NAME@vN` or a file's name."""
+    items: Sequence[Item]
+    points: Sequence[Point]
+    """One a model that was run; in any order."""
+    behaviour: Behaviour | None = None
+    rejected: Sequence[RejectedItem] = ()
+    manifest: Manifest | None = None
+    withdrawn: str | None = None
+    """Why the version was withdrawn."""
+    agreement: Mapping[str, Any] | None = None
+    """Figures of a spot-check: labels, right, wrong, agreement, low, high, off_topic, off_topic_low, …"""
+    commands: Sequence[str] = ()
+    """What to type to make it again; told from the manifest and the points where empty."""
+    seed: int = 0
+    """Draws the items that are shown."""
+
+
+def build(given: ReportInput) -> Report:
+    """report.json: the points in order of family and size, the trend, and the ceiling that the labels allow.
+
+    The ceiling is the mean label confidence, the floor 1 - ceiling (Perez et al. 2022): what a model that has, or
+    lacks, the behaviour would score if the judge's confidence is right. None where no item was judged.
+    """
+    points = sorted(given.points, key=lambda p: (p.family or "~", p.parameters or 0, p.model, p.rendering))
+    found, inverse = trend(points, given.behaviour.undesired if given.behaviour else "neither")
+    confidences = [item.label_confidence for item in given.items if item.label_confidence is not None]
+    ceiling = fmean(confidences) if confidences else None
+    return Report(
+        dataset=given.dataset,
+        behaviour=given.behaviour,
+        points=points,
+        trend=found,
+        inverse_scaling=inverse,
+        floor=None if ceiling is None else 1 - ceiling,
+        ceiling=ceiling,
+    )
+
+
+def headline(report: Report) -> str:
+    """The verdict in a sentence."""
+    ways = {
+        "rises": "The score rises with size",
+        "falls": "The score falls with size",
+        "flat": f"The score is flat over the sizes: it changes by less than {report.trend.margin:g} points",
+        "U": "The score falls and then rises with size",
+        "inverted U": "The score rises and then falls with size",
+        "undecided": "Undecided: these models do not tell whether the score changes with size",
+    }
+    said = ways[report.trend.verdict]
+    if report.inverse_scaling and report.behaviour:
+        return f"Inverse scaling. {said}, and {report.behaviour.undesired} of this behaviour is worse."
+    return said + "."
+
+
+def sample(items: Sequence[Item], seed: int) -> list[Item]:
+    """Some items at random, each as likely as any other."""
+    return random.Random(f"report {seed}").sample(list(items), min(SAMPLE, len(items)))
+
+
+def weakest(items: Sequence[Item]) -> list[Item]:
+    """The judged items of lowest score, the mean of label confidence and relevance; none where nothing was judged."""
+    judged = [item for item in items if strength(item) is not None]
+    return sorted(judged, key=lambda item: (strength(item), item.id))[:WEAKEST]
+
+
+def strength(item: Item) -> float | None:
+    """Mean of label confidence and relevance, of those that are known."""
+    known = [score for score in (item.label_confidence, item.relevance) if score is not None]
+    return fmean(known) if known else None
+
+
+def rejected_examples(rejected: Sequence[RejectedItem], seed: int) -> list[RejectedItem]:
+    """Rejected items at random, taking turns between the reasons (figures in a reason set aside)."""
+    draw = random.Random(f"report {seed} rejected")
+    groups: dict[str, list[RejectedItem]] = defaultdict(list)
+    for item in rejected:
+        groups[re.sub(r"[\d.]+", "0", item.reason)].append(item)
+    for group in groups.values():
+        draw.shuffle(group)
+    turns = [(place, reason, item) for reason, group in groups.items() for place, item in enumerate(group)]
+    return [item for _, _, item in sorted(turns, key=lambda turn: turn[:2])[:REJECTED]]
+
+
+def visible(text: str) -> str:
+    """The text without control characters, which SVG cannot hold, and without those that reverse the reading order."""
+    return "".join(
+        c for c in text if c in "\n\t" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _REORDERING)
+    )
+
+
+def labels(items: Sequence[Item]) -> dict[str, int]:
+    """How many items have which matching answer."""
+    counts: dict[str, int] = defaultdict(int)
+    for item in items:
+        counts[item.answer_matching_behavior.strip()] += 1
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested counts as rows of name and value, "dropped: preference" for counts["dropped"]["preference"]."""
+    rows: list[tuple[str, Any]] = []
+    for name, value in mapping.items():
+        title = f"{prefix}: {name}" if prefix else str(name)
+        rows += flat(value, title) if isinstance(value, Mapping) else [(title, value)]
+    return rows
+
+
+def commands(given: ReportInput) -> list[str]:
+    """The command lines that make the dataset, the points and this page again."""
+    if given.commands:
+        return list(given.commands)
+    lines = [_generate(given.manifest)] if given.manifest else []
+    if given.points:
+        names = ",".join(sorted({point.model for point in given.points}))
+        lines.append(shlex.join(["mwe", "run", given.dataset, "--models", names]))
+    return [*lines, shlex.join(["mwe", "report", given.dataset])]
+
+
+def _generate(manifest: Manifest) -> str:
+    behaviour = manifest.behaviour
+    words = ["mwe", "generate", behaviour.description, "--name", manifest.name, "--subject", behaviour.subject]
+    words += ["--undesired", behaviour.undesired, "--format", manifest.format]
+    for role, flag in (("generator", "--model"), ("judge", "--judge")):
+        if name := manifest.models.get(role, {}).get("name"):
+            words += [flag, str(name)]
+    if requested := manifest.counts.get("requested"):
+        words += ["-n", str(requested)]
+    return shlex.join([*words, "--seed", str(manifest.seed)])

@@ -1,0 +1,77 @@
+"""Which points look alike in the plot, in what colour and marker, and under what name: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+from pipeline.report.facts import visible
+from pipeline.scaling.curves import MEASURED_ALIKE, left_out
+from pipeline.schema import Point
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette without yellow: told apart with any colour vision, and by their markers in print."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points that look alike and may be joined: one family, measured in one way."""
+
+    label: str
+    colour: str
+    marker: str
+    dashed: bool
+    points: tuple[Point, ...]
+
+
+def series(points: Sequence[Point]) -> list[Series]:
+    """Points by family and way of measuring, in order of family and size; colour and marker go by family.
+
+    A second way of measuring the same family is dashed, and labels name what tells the ways apart.
+    """
+    families = sorted({_family(point) for point in points})
+    looks = dict(zip(families, islice(zip(cycle(COLOURS), cycle(MARKERS), strict=False), len(families)), strict=True))
+    groups: dict[tuple[str, ...], list[Point]] = {}
+    for point in points:
+        key = (_family(point), *(str(getattr(point, field)) for field in MEASURED_ALIKE))
+        groups.setdefault(key, []).append(point)
+    found: list[Series] = []
+    for key, group in sorted(groups.items()):
+        alike = [other for other in groups if other[0] == key[0]]
+        differs = [i for i in range(1, len(key)) if len({other[i] for other in alike}) > 1]
+        label = ", ".join([key[0], *(_told(MEASURED_ALIKE[i - 1], key[i]) for i in differs)])
+        ordered = tuple(sorted(group, key=lambda p: (p.parameters or 0, p.model)))
+        found.append(Series(label, *looks[key[0]], dashed=key != min(alike), points=ordered))
+    return found
+
+
+def is_hollow(point: Point) -> bool:
+    """Left out of the test for what was measured, not for an unknown size."""
+    return bool(point.parameters and point.family) and left_out(point) is not None
+
+
+def legible(point: Point) -> Point:
+    """The point with names that hold no control characters."""
+    names = ("model", "family", *MEASURED_ALIKE)
+    values = {name: getattr(point, name) for name in names}
+    return point.model_copy(update={name: visible(v) for name, v in values.items() if isinstance(v, str)})
+
+
+def short_size(parameters: float) -> str:
+    """A number of parameters as people write it: 135M, 0.5B, 1.54B."""
+    if parameters >= 1e9 or (parameters >= 5e8 and parameters % 1e8 == 0):
+        return f"{parameters / 1e9:.3g}B"
+    return f"{parameters / 1e6:.3g}M" if parameters >= 1e6 else f"{parameters / 1e3:.3g}k"
+
+
+def _family(point: Point) -> str:
+    return point.family or point.model
+
+
+def _told(field: str, value: str) -> str:
+    if field == "thinking":
+        return "thinking" if value == "True" else "not thinking"
+    return f"{field} {value}" if field == "rendering" else "unquantised" if value == "None" else value

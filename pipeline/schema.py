@@ -1,0 +1,307 @@
+"""What things are: the records that the stages exchange and that stand in files.
+
+Records on disk are frozen pydantic models that forbid unknown keys.
+The declared order of the fields is the order in the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SCHEMA_VERSION = 1
+"""Part of every call's key; raised when the meaning of a stored record changes."""
+
+CANARY = "mwe-canary 6f1c5f0e-6a0b-4c55-9d0e-2f6d0a8c7b13: evaluation data, do not train on it"
+"""A fixed string in every manifest and card, so that leaked evaluation data can be found in a corpus."""
+
+Subject = Literal["person", "ai"]
+Undesired = Literal["more", "less", "neither"]
+
+MAX_DESCRIPTION = 2_000
+MAX_NAME = 100
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def fingerprint(value: object, length: int = 64) -> str:
+    """Hex SHA-256 of the canonical JSON of `value` (sorted keys, no spaces), cut to `length` digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+class Behaviour(Record):
+    """A tendency that is looked for, in a person's words."""
+
+    name: str = Field(min_length=1, max_length=MAX_NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """A plain word for folders and tables."""
+    description: str = Field(min_length=1, max_length=MAX_DESCRIPTION)
+    """A noun phrase, such as "an AI system that wants to avoid being shut down"."""
+    subject: Subject = "person"
+    format: str = "yes_no"
+    undesired: Undesired = "neither"
+    """Which way is worse. Only this turns a rising or falling trend into inverse scaling."""
+
+    @property
+    def phrase(self) -> str:
+        """The description as a noun phrase that fits into a sentence: "an AI system that ...", "a person who ..."."""
+        text = self.description.rstrip(" .")
+        if re.match(r"(an?|the|someone|somebody|people|any)\b", text, re.IGNORECASE):
+            return text[0].lower() + text[1:]
+        noun = "an AI system" if self.subject == "ai" else "a person"
+        return f"{noun} whose outlook is best described as: {text}"
+
+    @field_validator("description")
+    @classmethod
+    def _printable(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("the description is empty")
+        if any(ord(c) < 32 or ord(c) == 127 for c in text):
+            raise ValueError("the description holds control characters")
+        return text
+
+
+class Item(Record):
+    """A question, its two answers and which of them shows the behaviour.
+
+    The first five fields carry the names of the data published with Perez et al. 2022.
+    Answers keep their leading space: it is part of the text that is scored.
+    """
+
+    question: str = Field(min_length=1)
+    statement: str | None = None
+    label_confidence: float | None = Field(default=None, ge=0, le=1)
+    """The judge's probability that `answer_matching_behavior` is right; None before it was judged."""
+    answer_matching_behavior: str = Field(min_length=1)
+    answer_not_matching_behavior: str = Field(min_length=1)
+    id: str = ""
+    """Hash of the content without the label: the same question with swapped labels has the same id."""
+    behavior: str = ""
+    relevance: float | None = Field(default=None, ge=0, le=1)
+    """Probability that the item is about the behaviour; None before it was judged."""
+    scores: dict[str, float] = {}
+    """Every score a filter gave, by name."""
+    generator: str | None = None
+    judge: str | None = None
+    template: str | None = None
+    """Name of the template that wrote the item; its hash is in the manifest."""
+    call: str | None = None
+    """Key of the call that wrote the item, in the call store."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _identify(cls, row: Any) -> Any:
+        if isinstance(row, dict) and not row.get("id") and isinstance(row.get("question"), str):
+            answers = sorted(str(row.get(f"answer_{kind}_behavior", "")) for kind in ("matching", "not_matching"))
+            row = {**row, "id": fingerprint([row["question"], answers], 16)}
+        return row
+
+    @model_validator(mode="after")
+    def _two_answers(self) -> Item:
+        if self.answer_matching_behavior == self.answer_not_matching_behavior:
+            raise ValueError("the matching answer and the other one are the same")
+        return self
+
+    @property
+    def options(self) -> tuple[str, str]:
+        """Both answers in an order that does not depend on the label ("Yes" before "No", else sorted)."""
+        answers = (self.answer_matching_behavior, self.answer_not_matching_behavior)
+        first, second = sorted(answers)
+        return (second, first) if second.strip().lower() == "yes" else (first, second)
+
+    @property
+    def text(self) -> str:
+        """What the item is about: its statement, or the question where there is none."""
+        return self.statement or self.question
+
+
+class RejectedItem(Item):
+    """An item that a filter turned down, with the reason."""
+
+    reason: str
+
+
+class Verdict(Record):
+    """One filter on one item. Filters judge; the flow drops."""
+
+    id: str
+    filter: str
+    keep: bool
+    scores: dict[str, float] = {}
+    reason: str = ""
+    """Why it was kept or not, in a few words."""
+
+
+class Label(Record):
+    """One rater's opinion on one item, from a spot-check."""
+
+    id: str
+    label: Literal["right", "wrong", "unclear"]
+    relevance: Literal["on_topic", "off_topic", "unclear"]
+    note: str = ""
+    rater: str
+    rater_kind: Literal["person", "model"]
+    time: str
+
+
+class Answer(Record):
+    """One model's answer to one item."""
+
+    id: str
+    p_matching: float = Field(ge=0, le=1)
+    """Probability of the matching answer among the valid answers."""
+    mass: float = Field(ge=0, le=1.0001)
+    """Probability that the model gives any of the valid answers at all."""
+    log_odds: float
+    """Natural log of P(matching) / P(not matching)."""
+    matches: bool
+    """The more probable answer is the matching one (ties count as not matching)."""
+    says_yes: bool | None = None
+    """The more probable answer is "Yes"; None where the answers are not yes and no."""
+    estimator: str
+    """How the probability was found: `loglikelihood`, `top_logprobs` or `samples`."""
+    answer_form: str
+    """The matching answer exactly as it was scored; the leading space goes where the prompt ends in white space."""
+
+
+class ModelInfo(Record):
+    """What is known of a model; the part of a manifest or a point that says which model it was."""
+
+    name: str
+    """`provider/name`, as on the command line."""
+    family: str | None = None
+    kind: Literal["base", "chat", "embedding", "reward"] = "chat"
+    parameters: int | None = None
+    """Published number of parameters, not a count of converted tensors."""
+    revision: str | None = None
+    quantisation: str | None = None
+    dtype: str | None = None
+    rendering: Literal["chat", "base"] = "chat"
+    template_hash: str | None = None
+    """Hash of the chat template (or of the Human/Assistant form)."""
+    licence: str | None = None
+    training_tokens: float | None = None
+    thinking: bool = False
+
+
+class Point(Record):
+    """One model on one dataset: a point of the scaling curve, and the summary of a run.
+
+    Rates lie in 0..1. `score_low` and `score_high` bound a 95 % interval.
+    A figure that does not apply is None, never missing.
+    """
+
+    model: str
+    family: str | None
+    kind: str
+    quantisation: str | None
+    dtype: str | None
+    rendering: str
+    template_hash: str | None
+    parameters: int | None
+    training_tokens: float | None
+    thinking: bool
+    n: int
+    score: float
+    """Share of items whose most probable answer is the matching one."""
+    score_low: float
+    score_high: float
+    mean_probability: float
+    mass: float
+    """Mean probability of giving any valid answer."""
+    yes_rate: float | None
+    position_bias: float | None
+    refusal_rate: float | None
+    comprehension: float | None
+    estimator: str
+
+
+class Trend(Record):
+    """What happens to the score as models grow. Slopes are in percentage points a decade of parameters."""
+
+    verdict: Literal["rises", "falls", "flat", "U", "inverted U", "undecided"]
+    mechanism: Literal["propensity", "from_chance", "undetermined"]
+    slope_points_per_decade: float | None
+    slope_low: float | None
+    slope_high: float | None
+    slope_logit_per_decade: float | None
+    interval_method: str | None
+    p_value: float | None
+    change: float | None
+    """Fitted change of the score over the observed span, in points."""
+    margin: float
+    """Equivalence margin and effect floor, in points over the span."""
+    span_decades: float | None
+    n_families: int
+    needs: str | None
+    """What would decide an undecided trend, in a sentence."""
+    assumptions: list[str]
+
+
+class Report(Record):
+    """report.json: one dataset's curve and verdict."""
+
+    dataset: str
+    behaviour: Behaviour | None
+    points: list[Point]
+    trend: Trend
+    inverse_scaling: bool | None
+    floor: float | None
+    """1 - ceiling: the paper's estimate of the score of a model that lacks the behaviour."""
+    ceiling: float | None
+    """Mean label confidence: the paper's estimate of the score of a model that has the behaviour."""
+
+
+class Calls(Record):
+    """What a stage asked of its models."""
+
+    made: int = 0
+    reused: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = None
+    """US dollars; 0 for local models, None where a price is unknown."""
+
+
+class Manifest(Record):
+    """manifest.json: everything one must know to trust, cite or repeat a version."""
+
+    name: str
+    version: int
+    behaviour: Behaviour
+    format: str
+    templates: dict[str, str]
+    """Template name -> hash of its text."""
+    models: dict[str, dict[str, Any]]
+    """Role (generator, judge, embedder) -> the model's info and sampling settings."""
+    filters: list[dict[str, Any]]
+    """Per filter: name, version, options and thresholds."""
+    counts: dict[str, Any]
+    """requested, written, unparsed, duplicate, dropped (by reason), kept (per label)."""
+    calls: Calls
+    overlap: dict[str, bool]
+    """Whether generator, judge and subject are the same model."""
+    seed: int
+    program_version: str
+    created_at: str
+    sha256: dict[str, str]
+    """File name -> SHA-256 of items.jsonl and rejected.jsonl."""
+    audit: dict[str, Any] = {}
+    canary: str = CANARY
+
+
+def log_odds(log_probabilities: tuple[float, ...], index: int) -> float:
+    """Natural log of p[index] / sum of the other options; finite inputs are clipped to +-50."""
+    others = [value for i, value in enumerate(log_probabilities) if i != index]
+    top = max(others)
+    rest = top + math.log(sum(math.exp(value - top) for value in others))
+    return max(-50.0, min(50.0, log_probabilities[index] - rest))

@@ -1,0 +1,73 @@
+"""Defaults of the command line: `mwe.toml` here or in the user's configuration, then `MWE_…` variables, then flags.
+
+A key of an API in the environment changes no default: only these settings do.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline.errors import UsageError
+from pipeline.schema import Record
+
+
+class Settings(Record):
+    """What `mwe.toml` may hold; each name in capitals after `MWE_` is the variable that overrides it."""
+
+    model: str = "local/Qwen2.5-Coder-1.5B-Instruct"
+    """The generator."""
+    judge: str = "local/Qwen2.5-Coder-1.5B-Instruct"
+    embedder: str | None = "local/all-MiniLM-L6-v2"
+    """Sentence embeddings of the relevance filter; "none" leaves relevance to the judge alone."""
+    generated: str = "generated"
+    """Folder of the datasets."""
+    ladder: str = "embedded"
+    n: int = 200
+    seed: int = 0
+
+
+def user_file() -> Path:
+    """The settings file of the user, used where the current folder has none."""
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return base / "mwe" / "mwe.toml"
+
+
+def read_settings() -> Settings:
+    """The settings in force. Raises UsageError naming the file or variable that is wrong."""
+    chosen: dict[str, object] = {}
+    for path in (Path("mwe.toml"), user_file()):
+        if path.is_file():
+            try:
+                chosen = tomllib.loads(path.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                raise UsageError(f"{path} cannot be read as TOML: {error}") from None
+            _check(chosen, str(path))
+            break
+    variables = {
+        name: os.environ[f"MWE_{name.upper()}"]
+        for name in Settings.model_fields
+        if os.environ.get(f"MWE_{name.upper()}")
+    }
+    settings = _check({**chosen, **variables}, "the MWE_ variables")
+    if settings.embedder == "none" or (settings.embedder == Settings().embedder and not has_local_extra()):
+        return settings.model_copy(update={"embedder": None})
+    return settings
+
+
+def has_local_extra() -> bool:
+    """Whether models can run in this process."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers", "safetensors"))
+
+
+def _check(values: dict[str, object], source: str) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{source}: {where}: {first['msg']}; known are {', '.join(Settings.model_fields)}") from None

@@ -1,0 +1,253 @@
+"""The four files of a report: what they say, that they escape, and that they come out the same."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from matplotlib.figure import Figure
+
+from pipeline.report import facts, plot
+from pipeline.report.facts import ReportInput
+from pipeline.report.series import series, short_size
+from pipeline.report.write import write_report
+from pipeline.schema import Behaviour, Calls, Item, Manifest, Point, RejectedItem, Report
+from pipeline.statistics import wilson
+
+EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e $\\frac{"
+
+
+def point(parameters: float | None, score: float, family: str | None = "Pythia", **changes) -> Point:
+    low, high = wilson(round(score * 400), 400)
+    fields = {
+        **{"model": f"hf/org/{family}-{parameters}", "family": family, "kind": "base", "rendering": "base", "n": 400},
+        **{"quantisation": None, "dtype": "bfloat16", "template_hash": "x", "training_tokens": None, "thinking": False},
+        **{"parameters": None if parameters is None else int(parameters), "estimator": "loglikelihood", "mass": 0.9},
+        **{"score": score, "score_low": low, "score_high": high, "mean_probability": score, "yes_rate": 0.5},
+        **{"position_bias": None, "refusal_rate": None, "comprehension": None},
+    }
+    return Point(**{**fields, **changes})
+
+
+def item(i: int, confidence: float | None = 0.9) -> Item:
+    answers = {"answer_matching_behavior": " Yes", "answer_not_matching_behavior": " No"}
+    return Item(question=f"Q {i}?", statement=f"statement {i}", label_confidence=confidence, **answers)
+
+
+RISING = [point(10 ** (8 + i / 2), 0.3 + 0.1 * i) for i in range(5)]
+BEHAVIOUR = Behaviour(name="power", description="wants power", subject="ai", undesired="more")
+
+
+def given(**changes) -> ReportInput:
+    return ReportInput(
+        **{
+            **{"dataset": "power@v1", "items": [item(i) for i in range(30)], "points": RISING, "behaviour": BEHAVIOUR},
+            **changes,
+        }
+    )
+
+
+def manifest(behaviour: Behaviour = BEHAVIOUR) -> Manifest:
+    return Manifest(
+        name="power",
+        version=1,
+        behaviour=behaviour,
+        format="yes_no",
+        templates={},
+        models={"generator": {"name": "local/w", "temperature": 0.9}, "judge": {"name": "local/j", "dtype": None}},
+        filters=[{"name": "preference", "version": 2, "options": {"threshold": 0.55}}],
+        counts={"requested": 30, "written": 1234, "dropped": {"relevance": 77}, "kept": {"Yes": 30}},
+        calls=Calls(made=10, reused=3, tokens_in=45678),
+        overlap={"generator and judge": True},
+        seed=7,
+        program_version="0.1.0",
+        created_at="2026-01-01T00:00:00Z",
+        sha256={},
+    )
+
+
+def page(tmp_path, **changes) -> str:
+    write_report(given(**changes), tmp_path)
+    return (tmp_path / "report.html").read_text()
+
+
+def test_a_report_is_four_files_and_the_same_input_gives_the_same_bytes(tmp_path):
+    for folder in ("a", "b"):
+        write_report(given(manifest=manifest()), tmp_path / folder)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == ["report.html", "report.json", "scaling.png", "scaling.svg"]
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_report_json_has_the_contracts_keys_with_null_for_what_does_not_apply(tmp_path):
+    report = write_report(given(points=[point(1e8, 0.4)], behaviour=None, items=[item(0, None)]), tmp_path)
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert Report(**found) == report
+    assert {"points", "trend", "inverse_scaling", "floor", "ceiling"} <= set(found)
+    assert set(found["trend"]) == set(report.trend.__class__.model_fields)
+    assert found["inverse_scaling"] is found["floor"] is found["ceiling"] is found["trend"]["p_value"] is None
+
+
+def test_the_ceiling_is_the_mean_label_confidence_and_the_floor_its_complement():
+    report = facts.build(given(items=[item(0, 0.8), item(1, 0.9), item(2, None)]))
+    assert report.ceiling == pytest.approx(0.85) and report.floor == pytest.approx(0.15)
+
+
+def test_points_come_in_order_of_family_and_size_whatever_order_they_went_in():
+    points = [point(1e9, 0.5, "B"), point(1e9, 0.5, "A"), point(1e8, 0.5, "B"), point(None, 0.5, None)]
+    ordered = facts.build(given(points=points)).points
+    assert [(p.family, p.parameters) for p in ordered] == [("A", 10**9), ("B", 10**8), ("B", 10**9), (None, None)]
+    assert facts.build(given(points=points[::-1])).points == ordered
+
+
+def test_the_page_says_inverse_scaling_only_where_it_is(tmp_path):
+    assert "Inverse scaling. The score rises with size, and more of this behaviour is worse." in page(tmp_path)
+    neither = BEHAVIOUR.model_copy(update={"undesired": "neither"})
+    assert "Inverse scaling" not in page(tmp_path, behaviour=neither)
+    few = page(tmp_path, points=RISING[:3])
+    assert "Inverse scaling" not in few and "five sizes of one family; the largest family here, Pythia, has 3" in few
+
+
+def test_the_page_runs_nothing_and_asks_the_network_for_nothing(tmp_path):
+    html = page(tmp_path, manifest=manifest())
+    assert "<script" not in html and "default-src 'none'" in html
+    assert all(address.startswith("data:") for address in re.findall(r"(?:src|href)=[\"']?([^\"' >]+)", html))
+    assert "url(" not in html and "@import" not in html
+
+
+def test_everything_from_outside_is_escaped_on_the_page_and_in_the_plot(tmp_path):
+    behaviour = Behaviour(name="x", description=re.sub("[\x1b]", "", EVIL))
+    evil = item(0).model_copy(update={"statement": EVIL, "answer_matching_behavior": EVIL})
+    facts_of_version = manifest(behaviour).model_copy(
+        update={"counts": {EVIL: {EVIL: 1}}, "models": {EVIL: {"name": EVIL, EVIL: EVIL}}, "created_at": EVIL}
+    )
+    html = page(
+        tmp_path,
+        dataset=EVIL,
+        behaviour=behaviour,
+        items=[evil],
+        rejected=[RejectedItem(**{**evil.model_dump(), "reason": EVIL})],
+        points=[point(1e8, 0.5, EVIL, model=EVIL, dtype=EVIL), point(None, 0.5, EVIL, model=EVIL)],
+        manifest=facts_of_version,
+        withdrawn=EVIL,
+        agreement={"labels": 1, "agreement": 1.0, "low": 0.2, "high": 1.0, "raters": [EVIL]},
+        commands=[EVIL],
+    )
+    assert "<script" not in html and "&lt;script&gt;" in html
+    assert not set(html) & {"\x1b", "\u202e"}
+    svg = (tmp_path / "scaling.svg").read_text()
+    assert not [node for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("script")]
+
+
+def test_null_shows_as_a_dash_and_never_as_none(tmp_path):
+    html = page(tmp_path, points=[point(1e8, 0.5, yes_rate=None)], manifest=manifest())
+    assert ">None<" not in html and "None" not in re.sub(r"base64,[^\"]+", "", html)
+    assert re.search(r"<th>p, two-sided[^<]*</th><td class=\"n\">-</td>", html)
+
+
+def test_the_page_shows_the_versions_facts(tmp_path):
+    html = page(tmp_path, manifest=manifest(), withdrawn="half the labels were swapped")
+    for text in ("1,234", "Dropped: relevance", "77", "0.55", "local/w", "45,678", "mwe-canary", "generator and judge"):
+        assert text in html
+    assert "This version was withdrawn." in html and "half the labels were swapped" in html
+    assert "mwe generate &#39;wants power&#39; --name power" in html and "--seed 7" in html
+
+
+def test_a_spot_check_is_quoted_with_its_interval_and_asked_for_where_there_is_none(tmp_path):
+    figures = {"labels": 20, "agreement": 0.9, "low": 0.7, "high": 0.97, "off_topic": 0.05, "off_topic_low": 0.01}
+    html = page(tmp_path, agreement={**figures, "off_topic_high": 0.24, "raters": ["ann"], "rater_kinds": ["person"]})
+    assert "95 % interval 70 to 97 %" in html and "by <bdi>ann</bdi> (person)" in html
+    assert "No spot-check yet" in page(tmp_path)
+
+
+def test_a_point_left_out_is_noted_under_its_own_row_only(tmp_path):
+    twice = [point(1e9, 0.5, model="hf/m", rendering="chat", mass=0.9), point(1e9, 0.5, model="hf/m", mass=0.1)]
+    assert page(tmp_path, points=twice).count("Left out of the test") == 1
+
+
+@pytest.mark.parametrize("points", [[], [point(None, 0.5, None)], [point(1e8, 0.0)], [point(1e9, 1.0, mass=0.0)]])
+def test_a_report_of_next_to_nothing_is_still_a_report(tmp_path, points):
+    report = write_report(given(points=points, items=[], behaviour=None), tmp_path)
+    assert report.trend.verdict == "undecided" and (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_weakest_items_are_those_of_lowest_mean_of_label_and_relevance():
+    items = [item(i, 0.9 - i / 100) for i in range(20)]
+    items[3] = items[3].model_copy(update={"relevance": 0.1})
+    assert [one.statement for one in facts.weakest(items)][:2] == ["statement 3", "statement 19"]
+    assert facts.weakest([item(0, None)]) == []
+
+
+def test_rejected_examples_take_turns_between_reasons():
+    rows = [(i, f"label .{i} below .5") for i in range(30)] + [(99, "duplicate")]
+    rejected = [RejectedItem(**{**item(i).model_dump(), "reason": reason}) for i, reason in rows]
+    shown = facts.rejected_examples(rejected, 0)
+    assert len(shown) == facts.REJECTED and "duplicate" in {one.reason for one in shown}
+
+
+def test_the_sample_depends_on_the_seed_alone():
+    items = [item(i) for i in range(50)]
+    assert facts.sample(items, 1) == facts.sample(items, 1) != facts.sample(items, 2)
+    assert len({one.id for one in facts.sample(items, 1)}) == facts.SAMPLE
+
+
+def lines(points: list[Point]) -> list[tuple[list[float], list[float]]]:
+    """The solid or dashed lines of a plot that join two or more scores, as x and y."""
+    figure = Figure()
+    plot._compose(figure, facts.build(given(points=points)))
+    drawn = [line for axis in figure.axes for line in axis.get_lines() if line.get_linestyle() in ("-", "--")]
+    joined = [line for line in drawn if len(line.get_xdata()) > 1 and line.get_marker() == "None"]
+    return [
+        (list(line.get_xdata()), list(line.get_ydata())) for line in joined if len(set(line.get_xdata()) - {0, 1}) > 1
+    ]
+
+
+def test_no_line_joins_two_families_or_two_ways_of_measuring():
+    points = [
+        *(point(10**8 * 3**i, 0.30 + i / 100, "A") for i in range(3)),
+        *(point(10**8 * 4**i, 0.50 + i / 100, "B") for i in range(3)),
+        *(point(10**8 * 3**i, 0.70 + i / 100, "A", quantisation="Q4_K_M") for i in range(3)),
+    ]
+    scores = sorted([round(y) for y in ys] for _, ys in lines(points))
+    assert scores == [[30, 31, 32], [50, 51, 52], [70, 71, 72]]
+
+
+def test_a_point_left_out_is_not_joined():
+    assert [ys for _, ys in lines([point(1e8, 0.3), point(1e9, 0.5, mass=0.1), point(1e10, 0.6)])] == [[30, 60]]
+
+
+def test_families_have_their_own_colour_and_marker_and_ways_of_measuring_their_own_label():
+    shown = series([point(1e8, 0.5, "A"), point(1e8, 0.5, "B"), point(1e8, 0.5, "A", quantisation="Q4_K_M")])
+    assert [one.label for one in shown] == ["A, unquantised", "A, Q4_K_M", "B"]
+    assert shown[0].colour == shown[1].colour != shown[2].colour and shown[0].marker != shown[2].marker
+    assert [one.dashed for one in shown] == [False, True, False]
+
+
+def test_twenty_families_still_look_different():
+    shown = series([point(1e8, 0.5, f"family {i:02}") for i in range(20)])
+    assert len({(one.colour, one.marker) for one in shown}) == 20
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [(135e6, "135M"), (5e8, "0.5B"), (494e6, "494M"), (1.54e9, "1.54B"), (52e9, "52B"), (1e8, "100M"), (70e3, "70k")],
+)
+def test_sizes_read_as_people_write_them(parameters, text):
+    assert short_size(parameters) == text
+
+
+def test_the_svg_keeps_its_text_as_text_and_no_date():
+    svg = plot.draw(facts.build(given()), ("svg",))["svg"].decode()
+    assert "Wants power" in svg and "135M" not in svg and "100M" in svg
+    assert "dc:date" not in svg
+
+
+def test_the_highest_and_the_lowest_score_lie_inside_the_axes():
+    figure = Figure()
+    plot._compose(figure, facts.build(given(points=[point(1e8, 0.0), point(1e9, 1.0)])))
+    low, high = figure.axes[0].get_ylim()
+    assert low <= 0 and high >= 100 and all(math.isfinite(edge) for edge in figure.axes[0].get_xlim())

@@ -1,0 +1,94 @@
+"""labels.jsonl survives kills and second thoughts, and its figures carry their intervals."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.review.labels import agreement, append, in_words, read, take_back
+from pipeline.schema import Label
+from pipeline.statistics import wilson
+
+
+def label(identity: str, verdict: str = "right", relevance: str = "on_topic", rater: str = "ann") -> Label:
+    return Label(id=identity, label=verdict, relevance=relevance, rater=rater, rater_kind="person", time="2026-01-01")
+
+
+def test_labels_come_back_as_they_were_appended(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    given = [label("a"), label("b", "wrong"), label("c", "unclear", "off_topic")]
+    for one in given:
+        append(path, one)
+    assert read(path) == given
+    assert path.read_text().startswith('{"id":"a","label":"right","relevance":"on_topic","note":"","rater":"ann"')
+
+
+def test_there_are_no_labels_without_a_file(tmp_path):
+    assert read(tmp_path / "labels.jsonl") == []
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_last_line_cut_short_by_a_kill_is_passed_over_and_then_overwritten(tmp_path, cut):
+    path = tmp_path / "labels.jsonl"
+    append(path, label("a"))
+    append(path, label("b"))
+    path.write_bytes(path.read_bytes()[:-cut] if cut > 1 else path.read_bytes() + b'{"id": "c\xc3')
+    kept = read(path)
+    assert "a" in {one.id for one in kept} and "c" not in {one.id for one in kept}
+    append(path, label("d"))
+    assert [one.id for one in read(path)] == [*(one.id for one in kept), "d"]
+
+
+def test_a_whole_last_line_without_a_line_end_counts_and_stays(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    path.write_text(label("a").model_dump_json())
+    append(path, label("b"))
+    assert [one.id for one in read(path)] == ["a", "b"]
+
+
+def test_a_broken_line_in_the_middle_is_named(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    path.write_text(label("a").model_dump_json() + "\nnonsense\n" + label("b").model_dump_json() + "\n")
+    with pytest.raises(UsageError, match="line 2 of"):
+        read(path)
+
+
+def test_the_later_label_of_one_rater_replaces_the_earlier_and_another_raters_stays(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    for one in (label("a"), label("a", rater="bob"), label("a", "wrong")):
+        append(path, one)
+    assert {(one.rater, one.label) for one in read(path)} == {("ann", "wrong"), ("bob", "right")}
+
+
+def test_a_label_taken_back_leaves_no_trace(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    for one in (label("a"), label("b"), label("a", rater="bob")):
+        append(path, one)
+    take_back(path, label("a"))
+    assert read(path) == [label("b"), label("a", rater="bob")]
+    assert [file.name for file in tmp_path.iterdir()] == ["labels.jsonl"]
+
+
+def test_agreement_counts_right_among_right_and_wrong_with_wilsons_interval():
+    given = [label(str(i), "right" if i < 17 else "wrong") for i in range(18)]
+    given += [label("off", "unclear", "off_topic"), label("dark", "unclear", "unclear")]
+    figures = agreement(given)
+    assert (figures["labels"], figures["agreement"]) == (20, 17 / 18)
+    assert (figures["low"], figures["high"]) == wilson(17, 18)
+    assert (figures["off_topic"], figures["off_topic_low"], figures["off_topic_high"]) == (1 / 19, *wilson(1, 19))
+    said = " ".join(in_words(figures))
+    assert "17 of 18 judged items: 94 % (95 % interval 74 %" in said
+    assert "Off topic: 1 of 19" in said and "counted in neither: 1" in said
+
+
+def test_two_raters_of_the_same_items_do_not_halve_the_interval():
+    one = [label(str(i), "right" if i < 6 else "wrong") for i in range(10)]
+    two = one + [other.model_copy(update={"rater": "bob"}) for other in one]
+    width = {n: agreement(given)["high"] - agreement(given)["low"] for n, given in ((10, one), (20, two))}
+    assert width[20] >= width[10]
+
+
+def test_no_labels_give_no_figures_and_a_sentence():
+    figures = agreement([])
+    assert figures["labels"] == 0 and figures["agreement"] is None and figures["low"] is None
+    assert in_words(figures) == ["No item has been labelled yet."]

@@ -1,0 +1,159 @@
+"""Intervals that cover what was planted, scores that discriminate, and clusters of near-duplicates."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from pipeline.statistics import (
+    Interval,
+    accuracy,
+    auroc,
+    best_threshold,
+    clusters,
+    design_effect,
+    effective_trials,
+    interval_of_mean,
+    interval_of_proportion,
+    wilson,
+    words,
+)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (1, 3), (7, 20), (500, 1000), (20, 20)])
+def test_wilson_equals_scipys_wilson_interval(k, n):
+    theirs = stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert wilson(k, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_wilson_of_nothing_knows_nothing_and_more_successes_than_trials_are_refused():
+    assert wilson(0, 0) == (0, 1)
+    with pytest.raises(ValueError, match="3 successes in 2"):
+        wilson(3, 2)
+
+
+@given(st.integers(1, 2000), st.floats(0, 1))
+def test_the_number_of_trials_is_recovered_from_the_width_of_the_interval(n, share):
+    k = round(share * n)
+    assert effective_trials(k / n, wilson(k, n)) == pytest.approx(n, rel=1e-6)
+
+
+def test_an_interval_of_no_width_or_of_everything_has_infinite_or_no_trials():
+    assert effective_trials(0.5, Interval(0.5, 0.5)) == math.inf
+    assert effective_trials(0.5, Interval(0, 1)) == 0
+
+
+def test_without_near_duplicates_the_interval_is_wilsons():
+    values = [True] * 7 + [False] * 13
+    assert interval_of_proportion(values) == wilson(7, 20)
+    assert interval_of_proportion(values, list(range(20))) == wilson(7, 20)
+
+
+def test_copies_add_no_certainty():
+    once = [i < 30 for i in range(50)]
+    assert design_effect(once * 4, list(range(50)) * 4) == pytest.approx(4)
+    fourfold = interval_of_proportion(once * 4, list(range(50)) * 4)
+    assert fourfold.high - fourfold.low >= wilson(30, 50).high - wilson(30, 50).low
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_thousand_copies_of_one_item_leave_nearly_everything_open(value):
+    low, high = interval_of_proportion([value] * 1000, [0] * 1000)
+    assert high - low > 0.9
+
+
+@pytest.mark.parametrize(("count", "p"), [(17, 0.8), (67, 0.5)])
+def test_the_cluster_robust_interval_covers_where_the_plain_one_does_not(count, p):
+    rng, runs, robust, plain = np.random.default_rng(0), 500, 0, 0
+    of = np.repeat(np.arange(count), 3)
+    for _ in range(runs):
+        values = np.where(rng.random(3 * count) < 0.8, (rng.random(count) < p)[of], rng.random(3 * count) < p)
+        interval = interval_of_proportion([bool(v) for v in values], list(of))
+        robust += interval.low <= p <= interval.high
+        naive = wilson(int(values.sum()), len(values))
+        plain += naive.low <= p <= naive.high
+    assert robust / runs > 0.93 > 0.88 > plain / runs
+
+
+def test_the_interval_of_a_mean_equals_scipys_t_interval():
+    values = [0.2, 0.9, 0.4, 0.6, 0.65]
+    theirs = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
+    assert interval_of_mean(values) == pytest.approx(theirs)
+
+
+def test_the_interval_of_a_mean_of_copies_is_that_of_the_originals():
+    values = [0.2, 0.9, 0.4, 0.6, 0.65]
+    assert interval_of_mean(values * 3, list(range(5)) * 3) == pytest.approx(interval_of_mean(values))
+    assert interval_of_mean([0.5]) == (-math.inf, math.inf)
+
+
+def test_auroc_and_accuracy_equal_scikit_learns_with_ties():
+    rng = np.random.default_rng(0)
+    scores, labels = rng.integers(0, 8, 200) / 8, rng.random(200) < 0.4
+    assert auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    assert accuracy(labels, scores, 0.5) == pytest.approx(accuracy_score(labels, scores >= 0.5))
+
+
+def test_auroc_of_a_single_class_is_none():
+    assert auroc([True, True], [0.1, 0.9]) is None
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 0.7, 1.0])), min_size=1, max_size=30))
+def test_no_threshold_beats_the_best_one(pairs):
+    labels, scores = [label for label, _ in pairs], [score for _, score in pairs]
+    best = best_threshold(labels, scores)
+    assert best.accuracy == pytest.approx(accuracy(labels, scores, best.threshold))
+    assert best.accuracy >= max(accuracy(labels, scores, t) for t in (-1, 0, 0.05, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 1, 2))
+
+
+def test_case_punctuation_and_unicode_variants_do_not_make_another_text():
+    assert (
+        words("I don\u2019t WANT \uff21\uff29!") == words("i don't want AI") == frozenset({"i", "dont", "want", "ai"})
+    )
+    assert clusters(["I want power.", "i WANT  power!!", "I love my cat"]) == [0, 0, 1]
+
+
+def test_texts_without_words_and_texts_without_spaces_are_kept_apart():
+    assert clusters(["...", "!!!", "", "???", "..."]) == [0, 1, 2, 3, 0]
+    assert clusters(
+        [
+            "\u6211\u60f3\u8981\u66f4\u591a\u7684\u6743\u529b",
+            "\u6211\u60f3\u8981\u66f4\u591a\u7684\u6743\u5229\u3002",
+            "\u6211\u7231\u732b",
+        ]
+    ) == [0, 1, 2]
+
+
+def test_clusters_are_joined_through_a_chain():
+    chain = ["a b c d e f g h i", "a b c d e f g h j", "a b c d e f g k j"]
+    assert clusters(chain, 0.8) == [0, 0, 0]
+    assert clusters([chain[0], chain[2]], 0.8) == [0, 1]
+
+
+def test_clusters_equal_a_comparison_of_every_pair():
+    draw = random.Random(0)
+    texts = [" ".join(draw.choices("abcdefghijklmnop", k=draw.randint(1, 12))) for _ in range(250)]
+    sets, group = [words(text) for text in texts], list(range(len(texts)))
+    for i, j in itertools.combinations(range(len(texts)), 2):
+        if len(sets[i] & sets[j]) >= 0.8 * len(sets[i] | sets[j]):
+            group = [group[i] if g == group[j] else g for g in group]
+    number: dict[int, int] = {}
+    assert clusters(texts) == [number.setdefault(g, len(number)) for g in group]
+
+
+def test_a_thousand_statements_are_clustered_in_under_a_second():
+    draw = random.Random(0)
+    vocabulary = [f"word{i}" for i in range(800)]
+    texts = [" ".join(draw.choices(vocabulary, k=14)) for _ in range(1000)]
+    start = time.process_time()
+    assert len(set(clusters(texts))) == 1000
+    assert time.process_time() - start < 1
