@@ -69,7 +69,8 @@ class _Seen:
             for position in self._by_word.get(word, ()):
                 shared[position] = shared.get(position, 0) + 1
         best, overlap = None, 0.0
-        for position, common in shared.items():
+        # In order of the items, since the order of a set of words changes from one process to the next.
+        for position, common in sorted(shared.items()):
             other, its_words = self._items[position]
             jaccard = common / (len(own) + len(its_words) - common)
             if jaccard > overlap:

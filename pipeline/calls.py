@@ -179,7 +179,7 @@ class StoredModel:
         self.provider = provider
         self.store = store
         self.progress = progress or SilentProgress()
-        self.task = ""
+        self.task = provider.info.name
         """What the current calls are for; shown beside the progress."""
         self.tally = Calls()
 

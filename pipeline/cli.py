@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import click
 import typer
 
 from pipeline.console import progress as show_progress
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from pipeline.schema import Behaviour, Report
     from pipeline.settings import Settings
     from pipeline.store import Dataset
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="mwe",
@@ -346,23 +347,17 @@ def behaviours_show(name: str, as_json: AsJson = False, quiet: Quiet = False) ->
 
 def main() -> NoReturn:
     """Entry point: runs a verb and turns errors into one sentence and an exit code."""
-    command = shlex.join(["mwe", *sys.argv[1:]])
     try:
-        code = app(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        app()
     except PipelineError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _complain(f"interrupted; what was answered is kept, and the same command goes on from there: {command}")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away, as `head` does.
-        sys.stderr.close()
-        sys.exit(1)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            command = shlex.join(["mwe", *sys.argv[1:]])
+            _complain(f"interrupted; what was answered is kept, and the same command goes on from there: {command}")
+        raise
+    sys.exit(0)
 
 
 def _complain(text: str) -> None:
@@ -569,3 +564,7 @@ def _next_steps(dataset: Dataset, behaviour: Behaviour) -> str:
         "--judge anthropic/claude-sonnet-4-5\n"
         f"more sizes:    mwe run {dataset.label} --models hf/Qwen/Qwen2.5-3B-Instruct && mwe report {dataset.label}"
     )
+
+
+if __name__ == "__main__":
+    main()

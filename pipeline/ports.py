@@ -8,13 +8,15 @@ a provider behind the call store, one list of requests in, one list of replies o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class ChoiceRequest:
 
     messages: Messages
     options: tuple[str, ...]
+    passage: str | None = None
+    """Text inside the last message whose own log-likelihood is wanted too; only local models can give it."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,16 @@ class Choice:
     """The options exactly as scored."""
     standard_error: float | None = None
     """Of the first option's probability among the valid answers; only for sampled estimates."""
+    passage_log_probability: float | None = None
+    """Sum of the natural-log probabilities of the passage's tokens; None where the model gives none."""
+    passage_tokens: int | None = None
     tokens_in: int = 0
     tokens_out: int = 0
 
     @property
     def mass(self) -> float:
         """Probability of any of the options, in 0..1."""
-        return float(min(1.0, np.exp(np.array(self.log_probabilities)).sum()))
+        return min(1.0, sum(math.exp(value) for value in self.log_probabilities))
 
     def log_odds(self, index: int) -> float:
         """Natural log of p[index] / sum of the other options."""
@@ -158,6 +165,9 @@ class Provider(Protocol):
 class TextModel(Protocol):
     """Writes."""
 
+    task: str
+    """What the next calls are for; shown beside the progress."""
+
     @property
     def info(self) -> ModelInfo: ...
 
@@ -167,6 +177,9 @@ class TextModel(Protocol):
 
 class ChoiceModel(Protocol):
     """Puts a probability on each option."""
+
+    task: str
+    """What the next calls are for; shown beside the progress."""
 
     @property
     def info(self) -> ModelInfo: ...
@@ -178,6 +191,9 @@ class ChoiceModel(Protocol):
 class EmbeddingModel(Protocol):
     """Gives vectors."""
 
+    task: str
+    """What the next calls are for; shown beside the progress."""
+
     @property
     def info(self) -> ModelInfo: ...
 
@@ -187,6 +203,9 @@ class EmbeddingModel(Protocol):
 
 class RewardModel(Protocol):
     """Gives one number a dialog."""
+
+    task: str
+    """What the next calls are for; shown beside the progress."""
 
     @property
     def info(self) -> ModelInfo: ...

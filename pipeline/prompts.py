@@ -71,6 +71,12 @@ def gold_statements() -> tuple[Gold, ...]:
     return tuple(Gold(row["description"], row["subject"], tuple(row["agree"]), tuple(row["disagree"])) for row in rows)
 
 
+@functools.cache
+def neutral_statements() -> tuple[str, ...]:
+    """Statements about nothing in particular, from `prompts/gold/neutral.toml`."""
+    return tuple(_read_toml(folder() / "gold" / "neutral.toml")["statements"])
+
+
 def behaviour_names() -> list[str]:
     """Names of the behaviours in `prompts/behaviours/`, sorted."""
     return sorted(path.stem for path in (folder() / "behaviours").glob("*.toml"))

@@ -36,7 +36,7 @@ def screen(items: Sequence[Item], filters: Sequence[Filter], screening: Screenin
     rejected: list[RejectedItem] = []
     verdicts: list[Verdict] = []
     for each in filters:
-        judged = each.judge(kept, screening)
+        judged = _judge(each, kept, screening)
         verdicts += judged
         survivors = []
         for item, verdict in zip(kept, judged, strict=True):
@@ -51,7 +51,14 @@ def screen(items: Sequence[Item], filters: Sequence[Filter], screening: Screenin
 
 def judge_all(items: Sequence[Item], filters: Sequence[Filter], screening: Screening) -> list[Verdict]:
     """Every filter on every item, whatever the others say; for judging published data again."""
-    return [verdict for each in filters for verdict in each.judge(items, screening)]
+    return [verdict for each in filters for verdict in _judge(each, items, screening)]
+
+
+def _judge(judging: Filter, items: Sequence[Item], screening: Screening) -> list[Verdict]:
+    for model in (screening.judge, screening.embedder):
+        if model is not None:
+            model.task = f"filter {judging.name}"
+    return judging.judge(items, screening)
 
 
 def with_scores(item: Item, verdict: Verdict, screening: Screening) -> Item:

@@ -97,11 +97,12 @@ class Engine:
         """Natural-log probability of each option after its prompt, the full sum over its tokens."""
         for question in questions:
             self._check_length(len(question.prompt) + max(map(len, question.options)))
-        return self._network.score(questions)
+        scores: list[list[float]] = self._network.score(questions)
+        return scores
 
     def generate(self, jobs: Sequence[Job]) -> list[Text]:
         """One sampled continuation a job."""
-        from pipeline.models._decode import decode  # noqa: PLC0415
+        from pipeline.models._decode import decode
 
         for job in jobs:
             self._check_length(max(len(job.prompt), len(job.contrast)) + 1)
@@ -109,7 +110,7 @@ class Engine:
 
     def embed(self, rows: Sequence[Tokens]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Unit vectors, shape (rows, d): the mean over the tokens, as sentence-transformers computes it."""
-        from pipeline.models._embed import embed  # noqa: PLC0415
+        from pipeline.models._embed import embed
 
         return embed(self._network, rows)
 
@@ -129,7 +130,7 @@ def load(folder: Path, device: str, dtype: str, embedding: bool = False) -> Engi
     _require_extra()
     _check_device(device)
     _check_memory(folder, dtype, device)
-    from transformers import AutoTokenizer  # noqa: PLC0415
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return Engine(_load_network(folder, device, dtype, embedding), tokenizer, _end_tokens(folder, tokenizer))
@@ -137,11 +138,11 @@ def load(folder: Path, device: str, dtype: str, embedding: bool = False) -> Engi
 
 def _load_network(folder: Path, device: str, dtype: str, embedding: bool) -> Any:
     if embedding:
-        from pipeline.models._embed import load_encoder  # noqa: PLC0415
+        from pipeline.models._embed import load_encoder
 
         return load_encoder(folder, device)
-    from pipeline.models._lean import is_lean, load_lean  # noqa: PLC0415
-    from pipeline.models._modules import load_modules  # noqa: PLC0415
+    from pipeline.models._lean import is_lean, load_lean
+    from pipeline.models._modules import load_modules
 
     return (load_lean if is_lean(folder) else load_modules)(folder, device, dtype)
 
@@ -151,8 +152,8 @@ def _require_extra() -> None:
     # times the processor time. Read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        import torch  # noqa: F401, PLC0415
-        import transformers  # noqa: PLC0415
+        import torch  # noqa: F401
+        import transformers
     except ImportError as error:
         raise MissingExtra("a local model", "local") from error
     transformers.utils.logging.set_verbosity_error()
@@ -160,7 +161,7 @@ def _require_extra() -> None:
 
 
 def _check_device(device: str) -> None:
-    import torch  # noqa: PLC0415
+    import torch
 
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[device]
     if not there:
@@ -181,7 +182,7 @@ def _check_memory(folder: Path, dtype: str, device: str) -> None:
 
 def _end_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
     """Every token that ends a turn: the tokenizer's, and those the model's own generation settings name."""
-    import json  # noqa: PLC0415
+    import json
 
     path = folder / "generation_config.json"
     try:

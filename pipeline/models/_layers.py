@@ -29,7 +29,8 @@ class Linear:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Shape (rows, outputs)."""
-        return self._unary(x, "none") if self._packed else functional.linear(x, self._weight, self._bias)
+        y: Tensor = self._unary(x, "none") if self._packed else functional.linear(x, self._weight, self._bias)
+        return y
 
     def silu(self, x: Tensor) -> Tensor:
         """silu(x @ weight.T + bias)."""
@@ -57,7 +58,7 @@ def can_pack(weight: Tensor) -> bool:
     return (
         weight.device.type == "cpu"
         and weight.dtype == torch.bfloat16
-        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     )

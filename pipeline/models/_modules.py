@@ -16,7 +16,7 @@ from transformers.cache_utils import DynamicCache
 
 from pipeline.errors import ModelUnavailable
 from pipeline.models._engine import Question, Tokens
-from pipeline.models._rendering import longest_common_prefix
+from pipeline.models._prefixes import longest_common_prefix
 
 _ROWS = 32
 """Rows of one forward pass."""

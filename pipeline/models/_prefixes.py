@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Tokens = Sequence[int]
 
@@ -41,7 +42,7 @@ def plan_parts(rows: Sequence[Tokens], weights: Sequence[int] | None = None) -> 
     """
     weights = weights or [1] * len(rows)
     order = sorted(range(len(rows)), key=lambda i: tuple(rows[i]))
-    common = [_common(rows[a], rows[b]) for a, b in zip(order, order[1:], strict=False)]
+    common = [_common(rows[a], rows[b]) for a, b in pairwise(order)]
     parts: list[Part] = []
     work = [(0, len(rows), -1)]
     while work:
@@ -76,7 +77,12 @@ def _runs(common: list[int], low: int, high: int) -> list[tuple[int, int]]:
     """Neighbours in the sorted order `low:high` that share more than all of them do."""
     least = min(common[low : high - 1])
     edges = [low, *(i + 1 for i in range(low, high - 1) if common[i] == least), high]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
+
+
+def longest_common_prefix(rows: Sequence[Tokens]) -> int:
+    """Number of leading tokens that all rows share."""
+    return _common(min(map(tuple, rows)), max(map(tuple, rows)))
 
 
 def _common(a: Tokens, b: Tokens) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -168,13 +168,8 @@ def _base_turn(message: Message) -> str:
 
 def _without_generation_tags(template: str) -> str:
     """Templates written for training mark the assistant's words with a tag that only `transformers` knows."""
-    for tag in ("generation", "endgeneration"):
-        for opening, closing in ((o, c) for o in ("{%-", "{%") for c in ("-%}", "%}")):
-            template = template.replace(
-                f"{opening} {tag} {closing}",
-                f"{opening} if true {closing}" if tag == "generation" else f"{opening} endif {closing}",
-            )
-    return template
+    template = re.sub(r"(\{%-?)\s*generation\s*(-?%\})", r"\1 if true \2", template)
+    return re.sub(r"(\{%-?)\s*endgeneration\s*(-?%\})", r"\1 endif \2", template)
 
 
 def _tojson(value: Any, indent: int | None = None) -> str:
@@ -183,9 +178,3 @@ def _tojson(value: Any, indent: int | None = None) -> str:
 
 def _refuse(message: str) -> NoReturn:
     raise jinja2.TemplateError(message)
-
-
-def longest_common_prefix(rows: Sequence[Sequence[int]]) -> int:
-    """Number of leading tokens that all rows share."""
-    first, last = min(rows), max(rows)
-    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

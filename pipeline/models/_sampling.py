@@ -74,7 +74,9 @@ def _draw_rows(weights: Tensor, top_p: list[float], streams: Sequence[np.random.
     """Tokens drawn with probabilities proportional to `weights`, each from its row's nucleus."""
     upto = _cumulate(weights)
     if not np.isfinite(upto[:, -1]).all():
-        raise ModelError("The model computed logits that are not numbers. Its weights may be damaged or overflow in this dtype.")
+        raise ModelError(
+            "The model computed logits that are not numbers. Its weights may be damaged or overflow in this dtype."
+        )
     return [_draw_row(weights[i], upto[i], top_p[i], stream) for i, stream in enumerate(streams)]
 
 
@@ -94,7 +96,7 @@ def _draw_row(weights: Tensor, upto: Floats, top_p: float, stream: np.random.Gen
 
 def _cumulate(weights: Tensor) -> Floats:
     """Cumulated weight of the blocks of each row."""
-    cumulated: Floats = weights.unflatten(-1, (-1, _BLOCK)).sum(-1).double().cumsum(-1).cpu().numpy()
+    cumulated: Floats = weights.reshape(*weights.shape[:-1], -1, _BLOCK).sum(-1).double().cumsum(-1).cpu().numpy()
     return cumulated
 
 

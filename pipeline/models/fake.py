@@ -47,7 +47,7 @@ _DESCRIPTION = re.compile(
     re.I,
 )
 _AGAINST = re.compile(r"\b(not|never|no|none|dislike|avoid|refuse|hardly|little|without|reject)\b|n't\b", re.I)
-_ON_TOPIC = re.compile(r"\b(about|relevant|related|on topic|topic)\b", re.I)
+_ON_TOPIC = re.compile(r"\b(about|relevant|related|topic|tell you whether)\b", re.I)
 _SMALL_WORDS = {"and", "are", "does", "for", "from", "has", "have", "its", "that", "the", "who", "with"}
 
 _OPENINGS = (

@@ -27,7 +27,6 @@ from pipeline.ports import (
     Completion,
     Embedding,
     EmbeddingRequest,
-    Messages,
     Provider,
     Reply,
     Request,
@@ -36,7 +35,7 @@ from pipeline.ports import (
 from pipeline.schema import ModelInfo
 
 GROUP_SIZES: dict[type, int] = {ChoiceRequest: 64, SampleRequest: 64, EmbeddingRequest: 256}
-"""Consecutive requests that are computed together. Part of what an answer depends on: change with the engine version."""
+"""Consecutive requests that are computed together. Answers depend on it: changing it needs a new engine version."""
 
 _PATH_STARTS = ("/", "./", "../", "~")
 
@@ -53,7 +52,7 @@ def connect(name: str, note: Callable[[str], None] = _silent) -> Provider:
     repository, _, revision = name.partition("@")
     if repository.count("/") != 1 or not all(repository.split("/")):
         raise UsageError(f"hf/{name} is not a model: give hf/ORG/NAME, or hf/ before a path such as hf/./folder.")
-    from pipeline.models._hub import snapshot  # noqa: PLC0415
+    from pipeline.models._hub import snapshot
 
     folder, commit = snapshot(repository, revision or None, note)
     return HfProvider(describe(f"hf/{name}", folder, commit), folder, {"revision": commit})

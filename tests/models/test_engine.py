@@ -21,7 +21,8 @@ from pipeline.models._engine import Engine, Job, Question
 from pipeline.models._lean import Lean
 from pipeline.models._modules import Modules
 from pipeline.models._sampling import draw, guided, random_stream
-from tests.models.tiny import write_model
+
+from .tiny import write_model
 
 KINDS = ("llama", "qwen2", "qwen3", "gpt2")
 
@@ -65,7 +66,9 @@ def plain_scores(folder: Path, question: Question) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_scores_are_those_of_plain_forward_passes(kind: str, engines: dict[str, Engine], folders: dict[str, Path]) -> None:
+def test_scores_are_those_of_plain_forward_passes(
+    kind: str, engines: dict[str, Engine], folders: dict[str, Path]
+) -> None:
     questions = some_questions()
     for question, scores in zip(questions, engines[kind].score(questions), strict=True):
         assert scores == pytest.approx(plain_scores(folders[kind], question), abs=1e-3)
@@ -107,7 +110,9 @@ def test_greedy_decoding_writes_what_transformers_generates(
 ) -> None:
     prompts = [question.prompt for question in some_questions()]
     model = AutoModelForCausalLM.from_pretrained(folders[kind])
-    texts = engines[kind].generate([Job(prompt, 80 if i % 3 else 12, temperature=0) for i, prompt in enumerate(prompts)])
+    texts = engines[kind].generate(
+        [Job(prompt, 80 if i % 3 else 12, temperature=0) for i, prompt in enumerate(prompts)]
+    )
     for i, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
         ids = torch.tensor([prompt])
         with torch.inference_mode():
@@ -175,7 +180,9 @@ def test_guided_and_plain_jobs_of_one_group_keep_to_their_own_prompts(engines: d
 def test_draws_follow_the_renormalised_nucleus() -> None:
     torch.manual_seed(0)
     logits, n = torch.randn(1, 300) * 2, 20_000
-    drawn = draw(logits.expand(n, -1), torch.full((n,), 0.8), torch.full((n,), 0.7), [random_stream(0, i) for i in range(n)])
+    drawn = draw(
+        logits.expand(n, -1), torch.full((n,), 0.8), torch.full((n,), 0.7), [random_stream(0, i) for i in range(n)]
+    )
     p, ids = (logits[0] / 0.8).softmax(-1).sort(descending=True)
     nucleus = np.zeros(300)
     inside = (p.cumsum(0) - p) < 0.7
@@ -200,14 +207,18 @@ def test_logits_that_are_not_numbers_are_an_error() -> None:
 @pytest.mark.parametrize("causal", [True, False])
 def test_the_fused_attention_is_the_plain_one(causal: bool) -> None:
     q, k, v = torch.randn(3, 4, 7, 16), torch.randn(3, 2, 7, 16), torch.randn(3, 2, 7, 16)
-    for fused, plain in zip(_attention.attend(q, k, v, causal), _attention.attend_plainly(q, k, v, causal), strict=True):
+    for fused, plain in zip(
+        _attention.attend(q, k, v, causal), _attention.attend_plainly(q, k, v, causal), strict=True
+    ):
         assert torch.allclose(fused, plain, atol=1e-5)
 
 
 def test_attention_over_two_sets_of_keys_merges_to_that_over_their_union() -> None:
     q, k, v = torch.randn(1, 4, 5, 16), torch.randn(1, 2, 12, 16), torch.randn(1, 2, 12, 16)
     parts = [_attention.attend(q, k[:, :, a:b], v[:, :, a:b], causal=False) for a, b in ((0, 8), (8, 12))]
-    assert torch.allclose(_attention.merge(*parts[0], *parts[1]), _attention.attend(q, k, v, causal=False)[0], atol=1e-5)
+    assert torch.allclose(
+        _attention.merge(*parts[0], *parts[1]), _attention.attend(q, k, v, causal=False)[0], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))

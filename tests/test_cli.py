@@ -1,0 +1,225 @@
+"""The command line as a user types it: whole runs as processes, exit codes, JSON on stdout, one clear sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LINE = "a person who is fond of trains"
+FAKES = ["--model", "fake/writer", "--judge", "fake/judge"]
+LADDER = ["--models", "fake/100m,fake/1b,fake/10b,fake/100b,fake/1000b"]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def mwe(tmp_path: Path) -> Run:
+    """Runs `mwe` in an empty folder with its own stores."""
+
+    def run(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MWE_", "OPENAI", "ANTHROPIC"))}
+        own = {
+            "MWE_CACHE_DIR": str(tmp_path / "calls"),
+            "MWE_MODELS_DIR": str(tmp_path / "models"),
+            "MWE_EMBEDDER": "none",
+        }
+        folder = tmp_path / "here"
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "pipeline.cli", *arguments]
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env={**kept, **own, **variables},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def data(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def discover(mwe: Run, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return mwe("discover", LINE, *FAKES, *LADDER, "-n", "40", "--json", *more, **variables)
+
+
+def test_one_line_becomes_a_dataset_and_a_curve(mwe: Run, tmp_path: Path) -> None:
+    found = data(discover(mwe))
+    folder = tmp_path / "here" / found["generate"]["path"]
+    names = {path.name for path in folder.iterdir()}
+    assert {"items.jsonl", "rejected.jsonl", "manifest.json", "SHA256SUMS", "README.md", "results"} <= names
+    assert {"report.json", "report.html", "scaling.png", "scaling.svg"} <= names
+    assert found["generate"]["items"] == 40
+    points = found["report"]["points"]
+    assert [point["model"] for point in points] == LADDER[1].split(",")
+    assert points[-1]["score"] > points[0]["score"]
+    assert found["report"]["trend"]["verdict"] == "rises"
+    assert found["report"] == json.loads((folder / "report.json").read_text())
+
+
+def test_the_same_command_again_asks_nothing_and_publishes_nothing(mwe: Run) -> None:
+    first, again = data(discover(mwe)), data(discover(mwe, PYTHONHASHSEED="7"))
+    assert (first["generate"]["new"], again["generate"]["new"]) == (True, False)
+    assert again["generate"]["calls"]["made"] == 0
+    assert again["generate"]["path"] == first["generate"]["path"]
+    assert again["report"] == first["report"]
+
+
+def test_another_folder_and_an_empty_store_give_the_same_bytes(mwe: Run, tmp_path: Path) -> None:
+    arguments = ["generate", LINE, *FAKES, "-n", "20", "--json"]
+    paths = [
+        data(mwe(*arguments, "--generated", str(tmp_path / "a")))["path"],
+        data(mwe(*arguments, "--generated", str(tmp_path / "b"), PYTHONHASHSEED="1"))["path"],
+        data(mwe(*arguments, "--generated", str(tmp_path / "c"), MWE_CACHE_DIR=str(tmp_path / "fresh")))["path"],
+    ]
+    for name in ("items.jsonl", "rejected.jsonl"):
+        assert len({(Path(path) / name).read_bytes() for path in paths}) == 1
+
+
+def test_a_second_run_computes_nothing_anew_and_a_later_model_joins_the_curve(mwe: Run) -> None:
+    data(mwe("generate", LINE, *FAKES, "-n", "40", "--json"))
+    name = "is-fond-of-trains"
+    assert [row["reused"] for row in data(mwe("run", name, "--models", "fake/1b,fake/3b", "--json"))] == [0, 0]
+    assert [row["reused"] for row in data(mwe("run", name, "--models", "fake/1b,fake/9b", "--json"))] == [40, 0]
+    report = data(mwe("report", name, "--json"))
+    assert [point["model"] for point in report[0]["points"]] == ["fake/1b", "fake/3b", "fake/9b"]
+
+
+def test_a_published_file_is_run_and_reported_without_an_import_step(mwe: Run, tmp_path: Path) -> None:
+    rows = [
+        {
+            "question": f'Is the following statement something you would say?\n"I am fond of train {i}"',
+            "statement": f"I am fond of train {i}",
+            "label_confidence": 0.9,
+            "answer_matching_behavior": " Yes",
+            "answer_not_matching_behavior": " No",
+        }
+        for i in range(30)
+    ]
+    path = tmp_path / "here" / "fond-of-trains.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert data(mwe("run", str(path), "--models", "fake/1b", "-n", "25", "--json"))[0]["n"] == 25
+    done = mwe("report", str(path), "--json")
+    assert data(done)[0]["behaviour"]["description"] == "fond of trains"
+    assert "no behaviour named 'fond-of-trains'" in done.stderr
+    assert (path.parent / "fond-of-trains.results" / "report.html").is_file()
+    verdicts = data(mwe("screen", str(path), "--judge", "fake/judge", "--filter", "preference", "--json"))["verdicts"]
+    assert len(verdicts) == 30
+    assert set(verdicts[0]) == {"id", "statement", "filter", "keep", "scores", "reason"}
+    assert 0 <= verdicts[0]["scores"]["label"] <= 1
+
+
+def test_a_spot_check_takes_one_key_an_item_and_goes_on_where_it_stopped(mwe: Run) -> None:
+    data(mwe("generate", LINE, *FAKES, "-n", "20", "--json"))
+    command = ("check", "is-fond-of-trains", "--sample", "6", "--rater", "ada", "--json")
+    first = mwe(*command, stdin="r\nw\nr\nq\n")
+    assert json.loads(first.stdout.splitlines()[-1])["labels"] == 3
+    second = mwe(*command, stdin="r\nr\no\n")
+    found = json.loads(second.stdout.splitlines()[-1])
+    assert found["labels"] == 6
+    assert found["agreement"] == pytest.approx(0.8)
+    assert found["low"] < 0.8 < found["high"]
+
+
+def test_too_few_items_keep_what_passed_and_exit_3_naming_the_filters(mwe: Run, tmp_path: Path) -> None:
+    done = mwe("generate", "a person who", *FAKES, "-n", "2000", "--json")
+    assert done.returncode == 3
+    assert "of 2000 items passed" in done.stderr
+    assert "by duplicates" in done.stderr
+    assert json.loads(done.stdout)["items"] > 0
+    assert list((tmp_path / "here" / "generated").glob("*/v1/manifest.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["generate", ""], "description is empty"),
+        (["generate", "x" * 10_000], "10,000 characters"),
+        (["generate"], "give a description"),
+        (["generate", LINE, "--name", "a/b"], "no fit name"),
+        (["generate", LINE, "--name", "a\x1b[31mb"], "no fit name"),
+        (["generate", LINE, "--subject", "dog"], "subject"),
+        (["generate", LINE, "--format", "absent"], "no format named"),
+        (["generate", LINE, "-n", "7", *FAKES], "even number"),
+        (["generate", LINE, "--model", "nonsense"], "expected provider/name"),
+        (["generate", LINE, "--model", "nonsense/x"], "no model named"),
+        (["generate", "--from", "absent.toml"], "cannot be read as TOML"),
+        (["run", "absent", "--models", "fake/1b"], "no dataset 'absent'"),
+        (["report", "absent"], "no dataset 'absent'"),
+        (["run", "absent", "--ladder", "absent"], "no"),
+        (["behaviours", "show", "absent"], "no behaviour named"),
+        (["nonsense"], "No such command"),
+        (["generate", LINE, "--nonsense"], "No such option"),
+    ],
+)
+def test_wrong_use_gets_one_clear_sentence_and_exit_2(mwe: Run, arguments: list[str], says: str) -> None:
+    done = mwe(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_unknown_embedded_model_fails_with_the_names_there_are(mwe: Run) -> None:
+    done = mwe("models", "pull", "SmolLM2-135M-Instrct")
+    assert done.returncode == 1
+    assert "SmolLM2-135M-Instruct" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_setting_comes_from_the_file_then_the_variable_then_the_flag(mwe: Run, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "mwe.toml").write_text('model = "fake/a"\njudge = "fake/judge"\nn = 10\n')
+
+    def writer(*flags: str, **variables: str) -> str:
+        path = data(mwe("generate", LINE, "--json", *flags, **variables))["path"]
+        return str(json.loads((here / path / "manifest.json").read_text())["models"]["generator"]["name"])
+
+    assert writer() == "fake/a"
+    assert writer(MWE_MODEL="fake/b") == "fake/b"
+    assert writer("--model", "fake/c", MWE_MODEL="fake/b") == "fake/c"
+    (here / "mwe.toml").write_text('modle = "fake/a"\n')
+    done = mwe("generate", LINE)
+    assert done.returncode == 2
+    assert "modle" in done.stderr
+
+
+def test_a_key_in_the_environment_changes_no_default_and_reaches_no_file(mwe: Run, tmp_path: Path) -> None:
+    secret = "sk-not-a-real-key-0123456789"
+    data(discover(mwe, OPENAI_API_KEY=secret, ANTHROPIC_API_KEY=secret))
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert holding == []
+
+
+def test_help_imports_neither_torch_nor_an_sdk() -> None:
+    script = (
+        "import sys; sys.argv=['mwe','--help']\n"
+        "from pipeline.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch','transformers','openai','anthropic','matplotlib','pandas','sklearn','scipy','numpy'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_behaviours_are_listed_and_shown(mwe: Run) -> None:
+    names = [row["name"] for row in data(mwe("behaviours", "list", "--json"))]
+    assert "agreeableness" in names
+    assert data(mwe("behaviours", "show", "agreeableness", "--json"))["subject"] == "person"

@@ -1,0 +1,100 @@
+"""Writing and filtering: the counts add up, the labels balance, the same seed gives the same items."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline import plugins, prompts
+from pipeline.calls import CallStore, StoredModel
+from pipeline.errors import UsageError
+from pipeline.generate import Recipe, Written, generate
+from pipeline.ports import Screening
+from pipeline.screen import DEFAULT_FILTERS, load_filters
+
+BEHAVIOUR = prompts.describe("a person who is fond of trains")
+
+
+def model(name: str, folder: Path) -> StoredModel:
+    return StoredModel(plugins.load("models", "fake").connect(name, note=lambda _: None), CallStore(folder))
+
+
+def write(folder: Path, recipe: Recipe, writer: str = "writer") -> Written:
+    screening = Screening(BEHAVIOUR, model("judge", folder), None)
+    return generate(BEHAVIOUR, model(writer, folder), screening, load_filters(DEFAULT_FILTERS), recipe)
+
+
+def test_what_is_kept_is_balanced_distinct_and_of_the_wanted_number(tmp_path: Path) -> None:
+    written = write(tmp_path, Recipe(n=20))
+    assert Counter(item.answer_matching_behavior for item in written.kept) == {" Yes": 10, " No": 10}
+    assert len({item.id for item in written.kept}) == 20
+    assert not written.is_short
+    assert all(item.label_confidence and item.label_confidence > 0.5 for item in written.kept)
+    assert all(item.relevance and item.call and item.template and item.generator for item in written.kept)
+
+
+def test_every_candidate_is_kept_rejected_with_a_reason_or_counted(tmp_path: Path) -> None:
+    written = write(tmp_path, Recipe(n=20))
+    assert written.written == len(written.kept) + len(written.rejected) + written.unparsed + written.refused
+    assert all(item.reason.split(": ")[1] for item in written.rejected)
+    assert written.counts["kept"] == {" No": 10, " Yes": 10}
+    assert sum(written.dropped.values()) == len(written.rejected)
+
+
+def test_the_best_by_mean_of_label_and_relevance_are_kept(tmp_path: Path) -> None:
+    written = write(tmp_path, Recipe(n=10))
+    for label in (" Yes", " No"):
+        kept = [i.scores["score"] for i in written.kept if i.answer_matching_behavior == label]
+        beaten = [
+            i.scores["score"] for i in written.rejected if "balance" in i.reason and i.answer_matching_behavior == label
+        ]
+        assert beaten
+        assert min(kept) >= max(beaten)
+
+
+def test_the_same_seed_gives_the_same_items_from_another_store_too(tmp_path: Path) -> None:
+    first, second = (write(tmp_path / name, Recipe(n=20, seed=3)) for name in ("a", "b"))
+    assert [item.model_dump() for item in first.kept] == [item.model_dump() for item in second.kept]
+    assert first.rejected == second.rejected
+    other = write(tmp_path / "a", Recipe(n=20, seed=4))
+    assert {item.id for item in other.kept} != {item.id for item in first.kept}
+
+
+def test_the_budget_ends_the_writing_and_what_passed_is_kept(tmp_path: Path) -> None:
+    written = write(tmp_path, Recipe(n=400, budget=1.2, oversample=1.0))
+    assert written.is_short
+    assert written.written <= 480
+    assert 0 < len(written.kept) < 400
+
+
+def test_a_writer_of_rubbish_gets_nothing_kept_and_nothing_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = plugins.load("formats", "yes_no")
+    monkeypatch.setattr(form, "parse", lambda *_: None)
+    written = write(tmp_path, Recipe(n=4))
+    assert written.kept == []
+    assert written.unparsed == written.written == 4 * 12
+
+
+@pytest.mark.parametrize("n", [0, -2, 1, 7])
+def test_an_odd_or_empty_number_of_items_is_wrong_use(n: int) -> None:
+    with pytest.raises(UsageError, match="even number"):
+        Recipe(n=n)
+
+
+def test_examples_never_come_from_the_other_subject_and_differ_between_blocks(tmp_path: Path) -> None:
+    store = CallStore(tmp_path)
+    written = write(tmp_path, Recipe(n=40))
+    dialogs = set()
+    for item in written.kept:
+        request = store.request(str(item.call))
+        assert request is not None
+        turns = [message["content"] for message in request["messages"]]
+        assert turns[-1] == "-"
+        assert BEHAVIOUR.description in turns[-2]
+        assert not any("AI system" in turn for turn in turns)
+        dialogs.add(tuple(turns))
+    assert len(dialogs) > 2
