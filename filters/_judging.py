@@ -16,14 +16,14 @@ OPTIONS = (" Yes", " No")
 
 SCALE = 2.0
 PRIOR_WEIGHT = 0.63
-PRIOR_CONSTANT = 0.73
+PRIOR_CONSTANT = 0.735
 """Agreement = SCALE * (log-odds of Yes - PRIOR_WEIGHT * mean log-odds on neutral statements - PRIOR_CONSTANT).
 
-Fitted by least squares over the 45 behaviours of the published persona data with Qwen2.5-Coder-1.5B-Instruct, leaving
-out the behaviour that is scored; tests/bench/bench_filters.py measures it. Log-odds alone rank as well within a
-behaviour, but their zero point drifts between descriptions (standard deviation .54), which .5 would then miss.
+Fitted by least squares on the 45 behaviours of the published persona data with Qwen2.5-Coder-1.5B-Instruct. Fitted
+without the behaviour that is scored, accuracy at .5 is .890 instead of .893 (tests/bench/bench_filters.py). Log-odds
+alone rank as well within a behaviour, but their zero drifts between descriptions (standard deviation .54).
+Removing the prior of the statement instead (its log-odds for "a person") ranks worse: .854 against .936.
 """
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -68,7 +68,7 @@ def surprise(items: Sequence[Item], judged: Sequence[Judged], screening: Screeni
     if not judged or any(each.passage_log_probability is None for each in judged):
         return [None] * len(items)
     anyone = plain_phrase(screening.behaviour)
-    plain = judge_of(screening).choose([_request(anyone, item.text) for item in items])
+    plain = judge_of(screening).choose([_request(anyone, item.text, options=()) for item in items])
     return [
         (with_it.passage_log_probability - without.passage_log_probability) / (with_it.passage_tokens or 1) ** 0.5
         if with_it.passage_log_probability is not None and without.passage_log_probability is not None
@@ -82,6 +82,6 @@ def plain_phrase(behaviour: Behaviour) -> str:
     return "an AI system" if behaviour.subject == "ai" else "a person"
 
 
-def _request(phrase: str, statement: str) -> ChoiceRequest:
+def _request(phrase: str, statement: str, options: tuple[str, ...] = OPTIONS) -> ChoiceRequest:
     text = prompts.render(TEMPLATE, description=phrase, statement=statement)
-    return ChoiceRequest((Message("user", text),), OPTIONS, passage=statement)
+    return ChoiceRequest((Message("user", text),), options, passage=statement)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters._judging import Judged, agreement, judge_of, surprise
+from filters._judging import SCALE, Judged, agreement, judge_of, surprise
 from pipeline import prompts
 from pipeline.ports import ChoiceRequest, Filter, Message, Screening
 from pipeline.schema import Item, Verdict
@@ -35,9 +35,9 @@ class Weights:
 
 
 WEIGHTS = {
-    (True, True): Weights(-3.21, surprise=1.43, cosine=5.82, decided=0.60),
+    (True, True): Weights(-3.42, surprise=1.44, cosine=6.07, decided=0.64),
     (True, False): Weights(-1.53, surprise=1.93),
-    (False, True): Weights(-3.61, cosine=11.54, decided=0.62),
+    (False, True): Weights(-3.79, cosine=11.73, decided=0.66),
 }
 """By (the judge gives likelihoods, there is an embedder)."""
 
@@ -75,7 +75,7 @@ class Relevance:
 
 def _signs(judged: Judged, surprise: float | None, cosine: float | None, asked: float | None) -> dict[str, float]:
     """Every sign that there is, and the relevance made from them."""
-    decided = min(abs(judged.agreement) / 2, DECIDED_AT_MOST)
+    decided = min(abs(judged.agreement) / SCALE, DECIDED_AT_MOST)
     parts = []
     weights = WEIGHTS.get((surprise is not None, cosine is not None))
     if weights is not None:
@@ -89,10 +89,13 @@ def _signs(judged: Judged, surprise: float | None, cosine: float | None, asked: 
 
 
 def _cosines(items: Sequence[Item], screening: Screening) -> Sequence[float | None]:
-    """Cosine similarity of each statement to the description, in -1..1."""
+    """Cosine similarity of each statement to the description, in -1..1.
+
+    The head of the description ("a person who") stands in no statement: without it the AUROC is .926 instead of .906.
+    """
     if screening.embedder is None:
         return [None] * len(items)
-    vectors = screening.embedder.embed([screening.behaviour.description, *(item.text for item in items)])
+    vectors = screening.embedder.embed([screening.behaviour.predicate, *(item.text for item in items)])
     return [float(value) for value in vectors[1:] @ vectors[0]]
 
 

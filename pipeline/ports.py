@@ -54,7 +54,9 @@ class ChoiceRequest:
     messages: Messages
     options: tuple[str, ...]
     passage: str | None = None
-    """Text inside the last message whose own log-likelihood is wanted too; only local models can give it."""
+    """Text inside the last message whose own log-likelihood is wanted too; only local models can give it.
+
+    With a passage, `options` may be empty."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import jinja2.sandbox
 from pydantic import ValidationError
 
 from pipeline.errors import UsageError
-from pipeline.schema import MAX_DESCRIPTION, MAX_NAME, Behaviour, Subject, fingerprint
+from pipeline.schema import MAX_DESCRIPTION, MAX_NAME, Behaviour, Subject, fingerprint, predicate
 
 
 def folder() -> Path:
@@ -136,19 +136,12 @@ _SPEAKS_OF_AI = re.compile(
     r"\b(AIs?|A\.I\.|artificial intelligence|(language|chat) ?(model|bot|assistant|agent)s?|chatbots?|LLMs?|robots?)\b",
     re.IGNORECASE,
 )
-_LEAD = re.compile(
-    r"^(an? |the )?(AI (system|model|assistant|agent)|language model|assistant|person|someone|somebody|people)"
-    r"( that| who| which)?\s+",
-    re.IGNORECASE,
-)
 
 
-def name_for(text: str) -> str:
+def name_for(description: str) -> str:
     """A plain name for a description: "an AI system that wants power" -> "wants-power"."""
-    core = _LEAD.sub("", text.strip()) or text
-    words = re.findall(r"[A-Za-z0-9]+", core)
-    name = "-".join(words)[:60].strip("-")
-    return name or f"behaviour-{fingerprint(text, 8)}"
+    name = "-".join(re.findall(r"[A-Za-z0-9]+", predicate(description)))[:60].strip("-")
+    return name or f"behaviour-{fingerprint(description, 8)}"
 
 
 def _behaviour(fields: dict[str, Any], source: str) -> Behaviour:

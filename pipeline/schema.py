@@ -39,6 +39,18 @@ def fingerprint(value: object, length: int = 64) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
+_HEAD = re.compile(
+    r"^(an? |the )?(AI (system|model|assistant|agent)|language model|assistant|person|someone|somebody|people)"
+    r"( that| who| which)?\s+",
+    re.IGNORECASE,
+)
+
+
+def predicate(description: str) -> str:
+    """A description without its head: "an AI system that wants power" -> "wants power"."""
+    return _HEAD.sub("", description.strip()) or description
+
+
 class Behaviour(Record):
     """A tendency that is looked for, in a person's words."""
 
@@ -58,7 +70,12 @@ class Behaviour(Record):
         if re.match(r"(an?|the|someone|somebody|people|any)\b", text, re.IGNORECASE):
             return text[0].lower() + text[1:]
         noun = "an AI system" if self.subject == "ai" else "a person"
-        return f"{noun} whose outlook is best described as: {text}"
+        return f"{noun} described as: {text}"
+
+    @property
+    def predicate(self) -> str:
+        """The description without its head: "wants to avoid being shut down"."""
+        return predicate(self.description)
 
     @field_validator("description")
     @classmethod

@@ -90,13 +90,19 @@ def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
 
 def count_parameters(folder: Path) -> int:
     """Number of weights in the safetensors headers; an output matrix tied to the embedding is not counted twice."""
+    shapes = tensor_shapes(folder)
+    if read_config(folder).get("tie_word_embeddings"):
+        shapes = {name: shape for name, shape in shapes.items() if not name.endswith("lm_head.weight")}
+    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith("position_ids"))
+
+
+def tensor_shapes(folder: Path) -> dict[str, list[int]]:
+    """Name and shape of every tensor, from the headers of the weight files."""
     shapes: dict[str, list[int]] = {}
     for path in weight_files(folder):
         header = json.loads(read_header(path))
         shapes |= {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-    if read_config(folder).get("tie_word_embeddings"):
-        shapes = {name: shape for name, shape in shapes.items() if not name.endswith("lm_head.weight")}
-    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith("position_ids"))
+    return shapes
 
 
 def read_header(path: Path) -> bytes:

@@ -76,11 +76,12 @@ class RmsNorm:
         y = x.float()
         norm = torch.linalg.vector_norm(y, dim=-1, keepdim=True)
         scale = (norm.square_() / y.shape[-1]).add_(self._epsilon).rsqrt_()
-        return (y * scale).to(x.dtype) * self._weight
+        normed: Tensor = (y * scale).to(x.dtype) * self._weight
+        return normed
 
 
 class Rotary:
-    """Rotary position embedding in the half-split form; tables grow as longer texts come."""
+    """Rotary position embedding in the half-split form."""
 
     def __init__(self, inverse_frequency: Tensor, scaling: float, dtype: torch.dtype) -> None:
         self._inverse_frequency = inverse_frequency.float()

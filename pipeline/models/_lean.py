@@ -6,6 +6,7 @@ read by all of them. Numbers are those of the `transformers` modules up to round
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from safetensors import safe_open
 
 from pipeline.errors import ModelUnavailable
-from pipeline.models._checkpoint import read_config, weight_files
+from pipeline.models._checkpoint import read_config, tensor_shapes, weight_files
 from pipeline.models._engine import Question, Tokens
 from pipeline.models._growing import LeanDecoder
 from pipeline.models._layers import Heads, Layer, Linear, RmsNorm, Rotary, build_layer
@@ -22,6 +23,13 @@ from pipeline.models._reading import Reader
 
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 
+_TENSOR = re.compile(
+    r"(lm_head|model\.norm|model\.embed_tokens)\.weight"
+    r"|model\.layers\.\d+\.(input_layernorm|post_attention_layernorm|self_attn\.[qk]_norm)\.weight"
+    r"|model\.layers\.\d+\.(self_attn\.[qkvo]_proj\.(weight|bias)|mlp\.(gate|up|down)_proj\.(weight|bias))"
+    r"|.*\.inv_freq"
+)
+"""What this module knows to compute with; a model that holds anything else is left to `transformers`."""
 _STATES = 64
 """Positions whose probabilities over the vocabulary are held at a time."""
 
@@ -38,7 +46,8 @@ def is_lean(folder: Path) -> bool:
         and rope.get("rope_type", rope.get("type", "default")) in ("default", "linear", "llama3")
         and not (config.get("sliding_window") and config.get("use_sliding_window", True))
         and "quantization_config" not in config
-        and not config.get("pretraining_tp", 1) > 1
+        and config.get("pretraining_tp", 1) == 1
+        and all(_TENSOR.fullmatch(name) for name in tensor_shapes(folder))
     )
 
 
@@ -61,10 +70,6 @@ class Lean:
             build_layer(lambda name, i=i: tensors.pop(f"model.layers.{i}.{name}", None), config.rms_norm_eps)  # type: ignore[misc]
             for i in range(config.num_hidden_layers)
         ]
-        if unknown := [name for name in tensors if not name.endswith("inv_freq")]:
-            raise ModelUnavailable(
-                f"The model holds tensors that its architecture does not have, such as {unknown[0]}."
-            )
 
     # Passes
 

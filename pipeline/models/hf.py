@@ -20,6 +20,7 @@ from pipeline.errors import Unsupported, UsageError
 from pipeline.models import _engine
 from pipeline.models._checkpoint import describe, fingerprint_folder, rendering_of
 from pipeline.models._device import choose_device, choose_dtype
+from pipeline.models._prefixes import longest_common_prefix
 from pipeline.models._rendering import Rendering, answer_form
 from pipeline.ports import (
     Choice,
@@ -132,11 +133,40 @@ class HfProvider:
             _engine.Question(self._encode_prompt(prompt), tuple(self._encode_option(form) for form in options))
             for prompt, options in zip(prompts, forms, strict=True)
         ]
-        scores = self._model.score(questions)
+        passages = {
+            i: self._passage(prompts[i], questions[i].prompt, request.passage)
+            for i, request in enumerate(requests)
+            if request.passage
+        }
+        asked = [i for i, question in enumerate(questions) if question.options]
+        scores = self._model.score([*(questions[i] for i in asked), *passages.values()])
+        own = dict(zip(asked, scores, strict=False))
+        of_passage = {i: score[0] for i, score in zip(passages, scores[len(asked) :], strict=True)}
         return [
-            Choice(tuple(values), "loglikelihood", options, tokens_in=len(question.prompt), tokens_out=0)
-            for values, options, question in zip(scores, forms, questions, strict=True)
+            Choice(
+                tuple(own.get(i, ())),
+                "loglikelihood",
+                options,
+                passage_log_probability=of_passage.get(i),
+                passage_tokens=len(passages[i].options[0]) if i in passages else None,
+                tokens_in=len(question.prompt),
+            )
+            for i, (options, question) in enumerate(zip(forms, questions, strict=True))
         ]
+
+    def _passage(self, prompt: str, tokens: tuple[int, ...], passage: str) -> _engine.Question:
+        """The prompt up to a passage, with the passage's tokens as the only option.
+
+        The tokens are those of the whole prompt, where a quotation mark may be one with the first word: such a token
+        belongs to the passage.
+        """
+        start = prompt.rfind(passage)
+        if start < 0:
+            raise UsageError(f"The passage {passage[:60]!r} is not in the prompt as the model reads it.")
+        before = longest_common_prefix([tokens, self._encode_prompt(prompt[:start])])
+        until = longest_common_prefix([tokens, self._encode_prompt(prompt[: start + len(passage)])])
+        before = min(before, until - 1)
+        return _engine.Question(tokens[:before], (tokens[before:until],))
 
     def _sample(self, requests: list[SampleRequest]) -> list[Completion]:
         jobs = [self._job(request) for request in requests]

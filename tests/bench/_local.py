@@ -29,9 +29,9 @@ def model_folder(name: str) -> Path:
     """The folder given, or that of an installed catalogue model."""
     if Path(name).is_dir():
         return Path(name)
-    from pipeline.models._catalogue import models_folder
+    from pipeline.models._installed import folder_of
 
-    folder = models_folder() / name
+    folder = folder_of(name)
     if not folder.is_dir():
         sys.exit(f"{name} is not installed (mwe models pull {name}), and no folder of that name is here.")
     return folder
