@@ -9,28 +9,48 @@ from statistics import fmean
 from pipeline import prompts
 from pipeline.errors import UsageError
 from pipeline.ports import ChoiceModel, ChoiceRequest, Message, Screening
+from pipeline.prompts import Gold
 from pipeline.schema import Behaviour, Item
 
 TEMPLATE = "judge_say"
 OPTIONS = (" Yes", " No")
 
-SCALE = 2.0
 PRIOR_WEIGHT = 0.63
-PRIOR_CONSTANT = 0.735
-"""Agreement = SCALE * (log-odds of Yes - PRIOR_WEIGHT * mean log-odds on neutral statements - PRIOR_CONSTANT).
+"""Weight of the judge's mean log-odds on neutral statements, its prior for a description.
 
-Fitted by least squares on the 45 behaviours of the published persona data with Qwen2.5-Coder-1.5B-Instruct. Fitted
-without the behaviour that is scored, accuracy at .5 is .890 instead of .893 (tests/bench/bench_filters.py). Log-odds
-alone rank as well within a behaviour, but their zero drifts between descriptions (standard deviation .54).
-Removing the prior of the statement instead (its log-odds for "a person") ranks worse: .854 against .936.
+Fitted by least squares on the published persona data with Qwen2.5-Coder-1.5B-Instruct. Log-odds alone rank as well
+within a behaviour, but their zero drifts between descriptions (standard deviation .54); with weight 1 it overshoots.
+Removing the prior of the statement instead (its log-odds for "a person") ranks worse: AUROC .854 against .936.
 """
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Where a judge's zero lies and how much its log-odds are worth."""
+
+    slope: float
+    zero: float
+
+
+CALIBRATIONS = {
+    "local/Qwen2.5-Coder-1.5B-Instruct": Calibration(1.65, 0.515),
+    "local/Qwen2.5-Coder-0.5B-Instruct": Calibration(2.37, -0.281),
+    "local/SmolLM2-135M-Instruct": Calibration(0.85, -0.303),
+}
+"""What `calibrate` gives with the whole gold bank, kept here so that the embedded judges start at once."""
+
+GOLD_STEP = 3
+"""Another judge is calibrated on every third behaviour of the bank: 160 short questions, asked once."""
+
 
 @dataclass(frozen=True)
 class Judged:
     """What the judge's answer says of one statement."""
 
+    log_odds: float
+    """The judge's log-odds that such a one would say it, less its prior; its zero is the natural threshold."""
     agreement: float
-    """Calibrated log-odds that such a one would say it."""
+    """The same, calibrated: the sigmoid is a probability."""
     passage_log_probability: float | None
     passage_tokens: int | None
 
@@ -49,14 +69,41 @@ def agreement(items: Sequence[Item], screening: Screening) -> list[Judged]:
     """
     if not items:
         return []
-    judge, behaviour = judge_of(screening), screening.behaviour
-    neutral = judge.choose([_request(behaviour.phrase, text) for text in prompts.neutral_statements()])
-    shift = PRIOR_WEIGHT * fmean(choice.log_odds(0) for choice in neutral) + PRIOR_CONSTANT
-    choices = judge.choose([_request(behaviour.phrase, item.text) for item in items])
+    judge, phrase = judge_of(screening), screening.behaviour.phrase
+    calibration = CALIBRATIONS.get(judge.info.name) or calibrate(judge, prompts.gold_statements()[::GOLD_STEP])
+    prior = _prior(judge, phrase)
+    choices = judge.choose([_request(phrase, item.text) for item in items])
     return [
-        Judged(SCALE * (choice.log_odds(0) - shift), choice.passage_log_probability, choice.passage_tokens)
+        Judged(
+            log_odds := choice.log_odds(0) - prior - calibration.zero,
+            calibration.slope * log_odds,
+            choice.passage_log_probability,
+            choice.passage_tokens,
+        )
         for choice in choices
     ]
+
+
+def calibrate(judge: ChoiceModel, bank: Sequence[Gold]) -> Calibration:
+    """Fit a judge's slope and zero on hand-written statements, as many of each side (Platt scaling, ridge C = 1)."""
+    from sklearn.linear_model import LogisticRegression
+
+    log_odds: list[float] = []
+    sides: list[bool] = []
+    for gold in bank:
+        prior = _prior(judge, gold.description)
+        choices = judge.choose([_request(gold.description, text) for text in (*gold.agree, *gold.disagree)])
+        log_odds += [choice.log_odds(0) - prior for choice in choices]
+        sides += [True] * len(gold.agree) + [False] * len(gold.disagree)
+    fitted = LogisticRegression(C=1.0).fit([[value] for value in log_odds], sides)
+    # A judge that ranks the bank the wrong way round is of no use, and turning it over would be a guess.
+    slope = max(0.01, float(fitted.coef_[0][0]))
+    return Calibration(slope, -float(fitted.intercept_[0]) / slope)
+
+
+def _prior(judge: ChoiceModel, phrase: str) -> float:
+    neutral = judge.choose([_request(phrase, text) for text in prompts.neutral_statements()])
+    return PRIOR_WEIGHT * fmean(choice.log_odds(0) for choice in neutral)
 
 
 def surprise(items: Sequence[Item], judged: Sequence[Judged], screening: Screening) -> list[float | None]:

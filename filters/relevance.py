@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters._judging import SCALE, Judged, agreement, judge_of, surprise
+from filters._judging import Judged, agreement, judge_of, surprise
 from pipeline import prompts
 from pipeline.ports import ChoiceRequest, Filter, Message, Screening
 from pipeline.schema import Item, Verdict
@@ -36,7 +36,7 @@ class Weights:
 
 WEIGHTS = {
     (True, True): Weights(-3.42, surprise=1.44, cosine=6.07, decided=0.64),
-    (True, False): Weights(-1.53, surprise=1.93),
+    (True, False): Weights(-2.37, surprise=1.88, decided=0.69),
     (False, True): Weights(-3.79, cosine=11.73, decided=0.66),
 }
 """By (the judge gives likelihoods, there is an embedder)."""
@@ -75,7 +75,7 @@ class Relevance:
 
 def _signs(judged: Judged, surprise: float | None, cosine: float | None, asked: float | None) -> dict[str, float]:
     """Every sign that there is, and the relevance made from them."""
-    decided = min(abs(judged.agreement) / SCALE, DECIDED_AT_MOST)
+    decided = min(abs(judged.log_odds), DECIDED_AT_MOST)
     parts = []
     weights = WEIGHTS.get((surprise is not None, cosine is not None))
     if weights is not None:
