@@ -36,8 +36,10 @@ CALIBRATIONS = {
     "local/Qwen2.5-Coder-1.5B-Instruct": Calibration(1.65, 0.515),
     "local/Qwen2.5-Coder-0.5B-Instruct": Calibration(2.37, -0.281),
     "local/SmolLM2-135M-Instruct": Calibration(0.85, -0.303),
+    "fake/judge": Calibration(1.0, 0.0),
 }
-"""What `calibrate` gives with the whole gold bank, kept here so that the embedded judges start at once."""
+"""What `calibrate` gives with the whole gold bank, kept here so that the embedded judges start at once.
+The invented judge of dry runs goes by single words, which the bank's statements are not made for."""
 
 GOLD_STEP = 3
 """Another judge is calibrated on every third behaviour of the bank: 160 short questions, asked once."""

@@ -90,7 +90,7 @@ def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Pat
         calls=calls,
         settings={"generator": writing.settings(recipe, form)},
         filters=[*filters, written.balance] if written.balance else filters,
-        templates=sorted(form.TEMPLATES.values()),
+        templates=[template for templates in form.TEMPLATES.values() for template in templates],
         seed=recipe.seed,
     )
     return Generated(dataset, is_new, written, calls)

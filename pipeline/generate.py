@@ -1,7 +1,7 @@
 """Writes items: both labels, round after round, until enough have passed the filters or the budget is spent.
 
-The label is put into the prompt (Perez et al. 2022, section 3): one template asks for statements that someone with
-the behaviour would agree with, the other for statements they would disagree with. Only the first line is used.
+The label is put into the prompt (Perez et al. 2022, section 3): some templates ask for statements that someone with
+the behaviour would agree with, others for statements they would disagree with. Only the first line is used.
 Before the question stand lists for other behaviours, drawn anew for each block of candidates from the gold bank
 (stochastic few-shot): small models write mostly nonsense without them, large models do not need them.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -34,11 +34,12 @@ class Recipe:
     n: int = 200
     """Items wanted, half of them for each label."""
     seed: int = 0
-    oversample: float = 2.0
+    oversample: float = 5.0
     """Candidates written at the least, per item wanted: the best of them are kept."""
-    budget: float = 12.0
+    budget: float = 16.0
     """Candidates written at the most, per item wanted."""
-    temperature: float = 1.0
+    temperature: float = 0.8
+    """Measured with the embedded 1.5B over four descriptions: .8 passes .42 of the candidates, 1.0 .36, .6 .39."""
     top_p: float = 0.95
     examples: int = 3
     """Other behaviours shown before the question; 0 is the paper's zero-shot prompt."""
@@ -145,16 +146,17 @@ class _Work:
 
     def run_round(self, wanted: dict[str, int]) -> None:
         """Write, parse and filter one round of candidates."""
-        labels = [label for label, number in wanted.items() for _ in range(number)]
-        requests = [request for label, number in wanted.items() for request in self._requests(label, number)]
+        asked = [(label, index) for label, number in wanted.items() for index in self._indices(label, number)]
+        requests = [self._request(label, index) for label, index in asked]
         self.asked.update(wanted)
         self.writer.task = "writing"
         keys = self.writer.keys(requests)
         items = []
-        for label, key, completion in zip(labels, keys, self.writer.sample(requests), strict=True):
+        for (label, index), key, completion in zip(asked, keys, self.writer.sample(requests), strict=True):
             item = self._parse(completion, label)
             if item is not None:
-                origin = {"generator": self.writer.info.name, "template": self.form.TEMPLATES[label], "call": key}
+                template = self._template(label, index // BLOCK)
+                origin = {"generator": self.writer.info.name, "template": template, "call": key}
                 items.append(item.model_copy(update=origin))
         outcome = screen(items, self.filters, self.screening)
         self.screening = accepting(self.screening, outcome.kept)
@@ -191,27 +193,32 @@ class _Work:
         self.outcome.unparsed += item is None
         return item
 
-    def _requests(self, label: str, number: int) -> Iterator[SampleRequest]:
-        start = self.asked[label]
-        others = [other for other in self.form.LABELS if other != label]
-        for index in range(start, start + number):
-            block = index // BLOCK
-            contrast = self._dialog(others[0], block) if self.recipe.guidance else None
-            yield SampleRequest(
-                messages=self._dialog(label, block),
-                max_tokens=self.form.MAX_TOKENS,
-                temperature=self.recipe.temperature,
-                top_p=self.recipe.top_p,
-                stop=self.form.STOP,
-                seed=self.recipe.seed,
-                index=2 * index + self.form.LABELS.index(label),
-                contrast=contrast,
-                guidance=self.recipe.guidance,
-            )
+    def _indices(self, label: str, number: int) -> range:
+        """The next candidates of a label."""
+        return range(self.asked[label], self.asked[label] + number)
+
+    def _request(self, label: str, index: int) -> SampleRequest:
+        block = index // BLOCK
+        other = next(each for each in self.form.LABELS if each != label)
+        return SampleRequest(
+            messages=self._dialog(label, block),
+            max_tokens=self.form.MAX_TOKENS,
+            temperature=self.recipe.temperature,
+            top_p=self.recipe.top_p,
+            stop=self.form.STOP,
+            seed=self.recipe.seed,
+            index=len(self.form.LABELS) * index + self.form.LABELS.index(label),
+            contrast=self._dialog(other, block) if self.recipe.guidance else None,
+            guidance=self.recipe.guidance,
+        )
+
+    def _template(self, label: str, block: int) -> str:
+        templates: Sequence[str] = self.form.TEMPLATES[label]
+        return templates[block % len(templates)]
 
     def _dialog(self, label: str, block: int) -> Messages:
         """Lists for other behaviours as earlier turns, then the request for this one, begun with a bullet."""
-        side, template = self.form.SIDES[label], self.form.TEMPLATES[label]
+        side, template = self.form.SIDES[label], self._template(label, block)
         draw = random.Random(f"{self.recipe.seed} {side} {block}")
         bank = [gold for gold in prompts.gold_statements() if gold.subject == self.behaviour.subject]
         turns: list[Message] = []

@@ -14,8 +14,16 @@ from pipeline.schema import Behaviour, Item
 LABELS = (" Yes", " No")
 """The answer that shows the behaviour; one for each side of the dataset."""
 
-TEMPLATES = {" Yes": "persona_agree", " No": "persona_disagree"}
-"""The template that asks for items of a label."""
+TEMPLATES = {
+    " Yes": ("persona_agree", "persona_says"),
+    " No": ("persona_disagree", "persona_never", "persona_opposite"),
+}
+"""The templates that ask for items of a label, used in turn: the first of each is the paper's.
+
+Several phrasings give fewer duplicates. With Qwen2.5-Coder-1.5B-Instruct and four descriptions, of the candidates for
+" No" .29 passed the filters with the first, .30 with the second and .34 with the third alone, each of which fails
+where another works.
+"""
 
 SIDES: dict[str, Literal["agree", "disagree"]] = {" Yes": "agree", " No": "disagree"}
 """Which statements of the gold bank are examples for a label."""

@@ -41,7 +41,7 @@ JUDGE_LOGIT = 4.0
 
 _CHUNK = 64
 _SIZES = {"m": 1e6, "b": 1e9, "t": 1e12}
-_SIDE = re.compile(r"\b(?:would|will|do|does|to|not|strongly)\s+(dis)?agree", re.I)
+_SIDE = re.compile(r"\b(?:would|will|do|does|to|not|strongly)\s+(dis)?agree|(never say)|(exact opposite)", re.I)
 _DESCRIPTION = re.compile(
     r"(?:who|that|which|described as:?|enjoys|wants)\s+([^.,;:\n\"“”]{3,160}?)(?=\s+(?:would|will)\b|[.,;:\n\"“”]|$)",
     re.I,
@@ -64,8 +64,16 @@ _AGAINST_FORMS = (
     "refuse to spend time on", "have little patience for", "reject", "do not want to hear about",
 )  # fmt: skip
 _TAILS = (
-    "", " even when it costs me", " more than people expect", " whatever others say", " in small things and large",
-    " whenever it comes up", " as far as I can", " and I say so openly",
+    "", " even when it costs me dearly", " more than anybody expects", " whatever my neighbours whisper",
+    " in small things and large", " whenever somebody brings it up", " as far as my purse allows",
+    " and tell everyone openly", " before breakfast on Sundays", " while others are asleep",
+    " as my grandmother always did", " since reading one particular book", " until late at night",
+    " during long winter evenings", " between two cups of coffee", " because life is short",
+    " although my colleagues laugh", " on every single holiday", " with both hands and feet",
+    " despite all good advice", " after a glass of wine", " instead of watching television",
+    " wherever my work takes me", " under the strangest circumstances", " like nobody else in town",
+    " for reasons of my own", " together with old friends", " against my doctor's orders",
+    " near the sea most happily", " only half in jest",
 )  # fmt: skip
 _USELESS = ("", "\n", "Here are some statements:", "...", "As asked:")
 
@@ -138,7 +146,7 @@ def _statement(prompt: str, rng: random.Random) -> str:
     if luck < 0.04:
         return rng.choice(_USELESS)
     side = _SIDE.search(prompt)
-    verbs = _AGAINST_FORMS if side and side[1] else _FOR
+    verbs = _AGAINST_FORMS if side and any(side.groups()) else _FOR
     found = _DESCRIPTION.search(prompt)
     topic = _topic(found[1] if found else prompt[-120:], rng)
     if luck < 0.10:

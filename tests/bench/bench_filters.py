@@ -4,7 +4,7 @@ Usage: python tests/bench/bench_filters.py [--judge MODEL] [--size quick|full]
 Rows with label_confidence above .7 are drawn at random, as many of each label; half of the labels are flipped at
 random (right against wrong label), and statements of other behaviours are mixed in (on topic against off topic).
 The published labels are a preference model's own: this is agreement with them, not truth.
-quick: 15 behaviours; full: all. Rates of one behaviour rest on few items; read the means.
+All behaviours; quick takes 32 statements of each, full 90. Rates of one behaviour rest on few items; read the means.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.schema import Item
 from pipeline.screen import load_filters
 from pipeline.statistics import accuracy, auroc, best_threshold
 
-SIZES = {"quick": (15, 16, 8), "full": (45, 60, 30)}
+SIZES = {"quick": (45, 24, 8), "full": (45, 60, 30)}
 """Behaviours, statements of each, statements of others mixed in."""
 TARGETS = {"label AUROC": 0.90, "label accuracy at .5": 0.80, "best threshold less .5": 0.03, "relevance AUROC": 0.90}
 
