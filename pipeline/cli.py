@@ -147,14 +147,22 @@ def screen(
 ) -> None:
     """Judge a dataset again, every filter on every item."""
     from pipeline import flow
-    from pipeline.screen import DEFAULT_FILTERS
+    from pipeline.ports import Screening
+    from pipeline.screen import DEFAULT_FILTERS, load_filters
 
     settings = _settings()
     with show_progress(quiet) as progress:
         found = _find(dataset, generated, settings, None, progress)
         meant = _behaviour_of(found, behaviour, subject, None, progress)
-        cast = _cast(settings, None, judge, progress)
-        verdicts = flow.screen(found, meant, cast, filter or list(DEFAULT_FILTERS))
+        names = filter or list(DEFAULT_FILTERS)
+        load_filters(names)
+        needs_embedder = settings.embedder if "relevance" in names else None
+        screening = Screening(
+            behaviour=meant,
+            judge=_connect(judge or settings.judge, progress),
+            embedder=_connect(needs_embedder, progress) if needs_embedder else None,
+        )
+        verdicts = flow.screen(found, screening, names)
         for each in dict.fromkeys(verdict.filter for verdict in verdicts):
             own = [verdict for verdict in verdicts if verdict.filter == each]
             progress.note(f"{each}: would keep {sum(verdict.keep for verdict in own)} of {len(own)}")

@@ -96,9 +96,9 @@ def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Pat
     return Generated(dataset, is_new, written, calls)
 
 
-def screen(dataset: store.Dataset, behaviour: Behaviour, cast: Cast, names: Sequence[str]) -> list[Verdict]:
+def screen(dataset: store.Dataset, screening: Screening, names: Sequence[str]) -> list[Verdict]:
     """Every named filter on every item, kept and rejected ones alike."""
-    return judge_all((*dataset.items, *dataset.rejected), load_filters(names), cast.screening(behaviour))
+    return judge_all((*dataset.items, *dataset.rejected), load_filters(names), screening)
 
 
 def run(

@@ -135,9 +135,9 @@ def test_a_spot_check_takes_one_key_an_item_and_goes_on_where_it_stopped(mwe: Ru
 
 
 def test_too_few_items_keep_what_passed_and_exit_3_naming_the_filters(mwe: Run, tmp_path: Path) -> None:
-    done = mwe("generate", "a person who", *FAKES, "-n", "2000", "--json")
+    done = mwe("generate", "a person who", *FAKES, "-n", "3000", "--json")
     assert done.returncode == 3
-    assert "of 2000 items passed" in done.stderr
+    assert "of 3000 items passed" in done.stderr
     assert "by duplicates" in done.stderr
     assert json.loads(done.stdout)["items"] > 0
     assert list((tmp_path / "here" / "generated").glob("*/v1/manifest.json"))

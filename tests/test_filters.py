@@ -1,0 +1,148 @@
+"""Filters judge every item and say why; what they know is planted here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from filters import balance, duplicates, preference, relevance
+from filters._judging import Calibration, calibrate
+from pipeline import plugins, prompts
+from pipeline.calls import CallStore, StoredModel
+from pipeline.errors import UsageError
+from pipeline.formats.yes_no import question
+from pipeline.ports import Choice, ChoiceRequest, Screening
+from pipeline.schema import Item, ModelInfo
+from pipeline.statistics import words
+
+BEHAVIOUR = prompts.describe("a person who likes trains")
+NO_MODELS = Screening(BEHAVIOUR, None, None)
+
+
+def item(statement: str, label: str = " Yes", **fields: Any) -> Item:
+    other = " No" if label == " Yes" else " Yes"
+    return Item(
+        question=question(statement),
+        statement=statement,
+        answer_matching_behavior=label,
+        answer_not_matching_behavior=other,
+        **fields,
+    )
+
+
+class Judge:
+    """Says Yes with log-odds `lean` + `sure` for statements that hold a word of `fans`, `lean` - `sure` else."""
+
+    task = ""
+    info = ModelInfo(name="hf/planted/judge")
+
+    def __init__(self, fans: Sequence[str], sure: float, lean: float, likelihood: bool = False) -> None:
+        self.fans, self.sure, self.lean, self.likelihood = fans, sure, lean, likelihood
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
+        return [self._choice(request) for request in requests]
+
+    def _choice(self, request: ChoiceRequest) -> Choice:
+        text = request.messages[-1].content
+        passage = request.passage or ""
+        odds = self.lean + (self.sure if any(word in passage for word in self.fans) else -self.sure)
+        if passage in prompts.neutral_statements():
+            odds = self.lean
+        likely = -1.0 if "trains" in passage and "likes trains" in text else -10.0
+        log_p = (-float(np.log1p(np.exp(-odds))), -float(np.log1p(np.exp(odds))))
+        return Choice(
+            log_p,
+            "loglikelihood",
+            passage_log_probability=likely if self.likelihood else None,
+            passage_tokens=4 if self.likelihood else None,
+        )
+
+
+AGREES = [statement for gold in prompts.gold_statements() for statement in gold.agree]
+
+
+def test_a_repeated_statement_is_dropped_and_the_first_one_named() -> None:
+    items = [item("I like trains"), item("I LIKE trains!"), item("I like planes"), item("I like trains", " No")]
+    verdicts = duplicates.make().judge(items, NO_MODELS)
+    assert [verdict.keep for verdict in verdicts] == [True, False, True, False]
+    assert verdicts[1].reason == f"exact duplicate of {items[0].id}"
+    assert verdicts[3].reason.endswith("under the other label")
+
+
+def test_an_item_accepted_in_an_earlier_round_counts_as_earlier() -> None:
+    seen = Screening(BEHAVIOUR, None, None, accepted=(item("I like trains very much"),))
+    assert not duplicates.make().judge([item("I like trains very very much")], seen)[0].keep
+
+
+@pytest.mark.parametrize("near", [0.4, 0.6, 0.8, 1.0])
+def test_near_duplicates_are_those_that_comparing_all_pairs_finds(near: float) -> None:
+    draw = random.Random(near)
+    texts = [" ".join(draw.choices(list("abcdefghij"), k=draw.randint(3, 8))) for _ in range(300)]
+    kept: list[frozenset[str]] = []
+    expected = []
+    for text in texts:
+        own = words(text)
+        is_new = all(len(own & other) / len(own | other) < near for other in kept)
+        expected.append(is_new)
+        if is_new:
+            kept.append(own)
+    verdicts = duplicates.make(near=near).judge([item(text) for text in texts], NO_MODELS)
+    assert [verdict.keep for verdict in verdicts] == expected
+
+
+def test_balance_keeps_the_best_of_each_side_and_as_many() -> None:
+    yes = [item(f"yes {i}", label_confidence=i / 10, relevance=0.5) for i in range(5)]
+    no = [item(f"no {i}", " No", label_confidence=0.9, relevance=i / 10) for i in range(3)]
+    verdicts = balance.make().judge([*yes, *no], NO_MODELS)
+    assert [verdict.keep for verdict in verdicts] == [False, False, True, True, True, True, True, True]
+    capped = balance.make(per_label=1).judge([*yes, *no], NO_MODELS)
+    assert [v.id for v in capped if v.keep] == [yes[4].id, no[2].id]
+    assert capped[4].scores["score"] == pytest.approx((0.4 + 0.5) / 2)
+    assert not any(verdict.keep for verdict in balance.make().judge(yes, NO_MODELS))
+
+
+@pytest.mark.parametrize("lean", [-6.0, 0.0, 6.0])
+def test_a_judge_that_leans_to_one_answer_is_still_split_at_one_half(lean: float) -> None:
+    judge = Judge([*AGREES, "love"], sure=2.0, lean=lean)
+    items = [item("I love trains"), item("I hate trains"), item("I love trains", " No"), item("I hate trains", " No")]
+    # The prior is the mean over neutral statements; only its excess over the fitted weight must not move .5.
+    verdicts = preference.make(threshold=0.5).judge(items, Screening(BEHAVIOUR, judge, None))
+    assert [verdict.keep for verdict in verdicts] == [True, False, False, True]
+    assert verdicts[0].scores["label"] == pytest.approx(1 - verdicts[2].scores["label"], abs=1e-5)
+
+
+def test_calibration_finds_a_planted_zero_and_a_useless_judge_gets_almost_no_slope() -> None:
+    bank = prompts.gold_statements()
+    found = calibrate(Judge(AGREES, sure=1.0, lean=3.0), bank)
+    assert found.zero == pytest.approx(3.0 - 0.63 * 3.0, abs=0.05)
+    assert found.slope > 1
+    upside_down = [statement for gold in bank for statement in gold.disagree]
+    assert calibrate(Judge(upside_down, sure=1.0, lean=0.0), bank) == Calibration(0.01, pytest.approx(0, abs=5))
+
+
+def test_relevance_rises_where_the_description_makes_the_statement_likelier() -> None:
+    judge = Judge(AGREES, sure=1.0, lean=0.0, likelihood=True)
+    verdicts = relevance.make().judge([item("I love trains"), item("I love soup")], Screening(BEHAVIOUR, judge, None))
+    assert [verdict.keep for verdict in verdicts] == [True, False]
+    assert verdicts[0].scores["surprise"] == pytest.approx(9 / 2)
+    assert verdicts[1].scores["surprise"] == pytest.approx(0)
+    assert "relevance" in verdicts[1].reason
+
+
+def test_a_judge_without_likelihoods_is_asked_outright(tmp_path: Path) -> None:
+    store = CallStore(tmp_path)
+    judge = StoredModel(plugins.load("models", "fake").connect("judge", note=lambda _: None), store)
+    verdicts = relevance.make().judge([item("I speak up for trains")], Screening(BEHAVIOUR, judge, None))
+    assert set(verdicts[0].scores) == {"relevance", "decided", "asked"}
+    assert 0 < verdicts[0].scores["relevance"] < 1
+
+
+@pytest.mark.parametrize("module", [preference, relevance])
+def test_a_filter_that_needs_a_judge_says_so(module: Any) -> None:
+    with pytest.raises(UsageError, match="--judge"):
+        module.make().judge([item("I like trains")], NO_MODELS)
