@@ -134,13 +134,17 @@ def test_a_spot_check_takes_one_key_an_item_and_goes_on_where_it_stopped(mwe: Ru
     assert found["low"] < 0.8 < found["high"]
 
 
-def test_too_few_items_keep_what_passed_and_exit_3_naming_the_filters(mwe: Run, tmp_path: Path) -> None:
-    done = mwe("generate", "a person who", *FAKES, "-n", "3000", "--json")
+def test_a_behaviour_that_nobody_can_write_exits_3_publishes_nothing_and_names_the_filters(
+    mwe: Run, tmp_path: Path
+) -> None:
+    # A judge of this size answers by chance: calibration leaves it no say, and no label gets above its threshold.
+    done = mwe("discover", LINE, "--model", "fake/writer", "--judge", "fake/1b", *LADDER, "-n", "10", "--json")
     assert done.returncode == 3
-    assert "of 3000 items passed" in done.stderr
-    assert "by duplicates" in done.stderr
-    assert json.loads(done.stdout)["items"] > 0
-    assert list((tmp_path / "here" / "generated").glob("*/v1/manifest.json"))
+    assert "0 of 10 items passed after 160 candidates" in done.stderr
+    assert "by preference" in done.stderr
+    assert "nothing is published" in done.stderr
+    assert json.loads(done.stdout)["generate"]["path"] is None
+    assert not (tmp_path / "here" / "generated").exists()
 
 
 @pytest.mark.parametrize(
