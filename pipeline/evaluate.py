@@ -10,14 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.calls import StoredModel
 from pipeline.errors import UsageError
-from pipeline.ports import Choice, ChoiceRequest, Message
+from pipeline.ports import Choice, ChoiceModel, ChoiceRequest, Message
 from pipeline.schema import Answer, Item, ModelInfo, Point
 from pipeline.statistics import clusters, interval_of_proportion
 
 
-def evaluate(items: Sequence[Item], model: StoredModel) -> tuple[Point, list[Answer]]:
+def evaluate(items: Sequence[Item], model: ChoiceModel) -> tuple[Point, list[Answer]]:
     """A model's answers to items, and their summary. Raises UsageError where there are no items."""
     if not items:
         raise UsageError("there are no items to put to a model")
