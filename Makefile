@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: install ## the main job on embedded models: a dataset and a scaling curve
-	$(BIN)/mwe discover "$(DEMO_DESCRIPTION)" --name no-shut-down-demo --undesired more -n 40 --ladder embedded
+	$(BIN)/mwe discover "$(DEMO_DESCRIPTION)" --name avoids-shut-down --undesired more -n 40 --ladder embedded
 
 test: install ## the tests
 	$(BIN)/python -m pytest

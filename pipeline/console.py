@@ -85,7 +85,7 @@ class _LiveProgress:
 
 
 def _amount(task: str, value: int) -> str:
-    return f"{value / 1e6:,.0f} MB" if task.startswith("downloading") else f"{value:,}"
+    return f"{value / 1e6:,.0f} MB" if task.startswith("download ") else f"{value:,}"
 
 
 def visible(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import prompts, store
 from pipeline.calls import StoredModel
+from pipeline.errors import UsageError
 from pipeline.ports import Filter
 from pipeline.schema import Behaviour, Calls, Item, Manifest, RejectedItem
 
@@ -83,12 +84,17 @@ def program_version() -> str:
 
 def now() -> str:
     """The time in UTC; SOURCE_DATE_EPOCH, where set, stands for it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() if given is None else int(given)))
+    except (ValueError, OverflowError):
+        raise UsageError(f"SOURCE_DATE_EPOCH is {given!r}; seconds since 1970 are expected") from None
 
 
 def _card(manifest: Manifest, items: Sequence[Item]) -> Callable[[int], str]:
     confidence = [item.label_confidence for item in items if item.label_confidence is not None]
     example = items[0].model_dump(mode="json") if items else {}
+    licence = manifest.models["generator"].get("licence") if "generator" in manifest.models else None
     size = next((name for limit, name in _SIZES if len(items) < limit), "n>1M")
 
     def card(version: int) -> str:
@@ -98,6 +104,7 @@ def _card(manifest: Manifest, items: Sequence[Item]) -> Callable[[int], str]:
             version=version,
             n=len(items),
             size=size,
+            licence=(licence or "other").lower(),
             example=json.dumps(example, ensure_ascii=False, indent=2).replace("```", "` ` `"),
             ceiling=sum(confidence) / len(confidence) if confidence else None,
         )
