@@ -25,7 +25,7 @@ from pipeline.calls import StoredModel
 from pipeline.ports import Progress, Screening
 from pipeline.publish import publish, total_calls
 from pipeline.report.write import ReportInput, write_report
-from pipeline.review.labels import agreement
+from pipeline.review.labels import agreement, read
 from pipeline.schema import Behaviour, Calls, Point, Report, Verdict
 from pipeline.screen import DEFAULT_FILTERS, judge_all, load_filters
 
@@ -114,6 +114,7 @@ def run(
 
 def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
     """The curve, the verdict and the page, from the results that are there."""
+    labels = read(dataset.folder / store.LABELS)
     given = ReportInput(
         dataset=dataset.label,
         items=dataset.items,
@@ -122,6 +123,6 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
         rejected=dataset.rejected,
         manifest=dataset.manifest,
         withdrawn=dataset.withdrawn,
-        agreement=agreement(dataset.labels) if dataset.labels else None,
+        agreement=agreement(labels) if labels else None,
     )
     return write_report(given, dataset.folder)

@@ -12,15 +12,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.schema import Answer, Item, Label, Manifest, Point, RejectedItem
+from pipeline.schema import Answer, Item, Manifest, Point, RejectedItem
 
 ITEMS, REJECTED, MANIFEST, SUMS, CARD, LABELS = (
     "items.jsonl",
@@ -34,6 +34,8 @@ WITHDRAWN = "WITHDRAWN"
 """A file of this name in a version holds the reason why it should not be used; every verb shows it."""
 
 _PUBLISHED_KEYS = set(Item.model_fields)
+
+Row = TypeVar("Row", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,7 @@ class Dataset:
         """Items that filters turned down; none for a bare file."""
         if self.manifest is None:
             return ()
-        return tuple(RejectedItem.model_validate(row) for _, row in read_rows(self.path / REJECTED))
-
-    @property
-    def labels(self) -> tuple[Label, ...]:
-        """Spot-check labels; a line torn by a crash is passed over."""
-        path = self.folder / LABELS
-        if not path.is_file():
-            return ()
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return tuple(Label.model_validate_json(line) for line in lines if line.endswith("}"))
+        return tuple(_read_records(self.path / REJECTED, RejectedItem))
 
 
 def publish(
@@ -120,8 +113,17 @@ def _write_version(home: Path, version: int, files: dict[str, str]) -> bool:
 
 
 def _same_outcome(folder: Path, manifest: Manifest, sha256: dict[str, str]) -> bool:
-    published = Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-    return published.sha256 == sha256 and published.behaviour == manifest.behaviour and published.seed == manifest.seed
+    """Whether a version came of the same work and its files are still as they were published."""
+    try:
+        published = Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+        there = {name: _sha256((folder / name).read_bytes()) for name in sha256}
+    except (OSError, ValueError):
+        return False
+    return (
+        published.sha256 == sha256 == there
+        and published.behaviour == manifest.behaviour
+        and published.seed == manifest.seed
+    )
 
 
 def _newest(home: Path) -> int | None:
@@ -159,7 +161,7 @@ def find(reference: str, root: Path, out: Path | None = None) -> Dataset:
 def _read_version(folder: Path, out: Path | None) -> Dataset:
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{folder / MANIFEST} is no manifest of this program: {first_problem(error)}") from None
     note = folder / WITHDRAWN
     return Dataset(
@@ -168,30 +170,38 @@ def _read_version(folder: Path, out: Path | None) -> Dataset:
         items=_read_items(folder / ITEMS, empty=True),
         manifest=manifest,
         folder=out or folder,
-        withdrawn=note.read_text(encoding="utf-8").strip() if note.is_file() else None,
+        withdrawn=note.read_text(encoding="utf-8", errors="replace").strip() if note.is_file() else None,
     )
 
 
 def _read_items(path: Path, empty: bool = False) -> tuple[Item, ...]:
-    items = []
-    for number, row in read_rows(path):
-        try:
-            items.append(Item.model_validate({key: value for key, value in row.items() if key in _PUBLISHED_KEYS}))
-        except ValidationError as error:
-            raise UsageError(f"{path}, line {number} is no item: {first_problem(error)}") from None
+    items = list(_read_records(path, Item, _PUBLISHED_KEYS))
     if not items and not empty:
         raise UsageError(f"{path} holds no items; each line should be a JSON object with a `question`")
     return tuple(items)
 
 
+def _read_records(path: Path, kind: type[Row], known: set[str] | None = None) -> Iterator[Row]:
+    """The rows of a JSONL file as records, of which only the `known` keys are read if given."""
+    for number, row in read_rows(path):
+        fields = {key: value for key, value in row.items() if known is None or key in known}
+        try:
+            yield kind.model_validate(fields)
+        except ValidationError as error:
+            name = "item" if issubclass(kind, Item) else "answer"
+            raise UsageError(f"{path}, line {number} is no {name}: {first_problem(error)}") from None
+
+
 def read_rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
-    """(line number from 1, row) of a JSONL file; blank lines are passed over.
+    """(line number from 1, row) of a JSONL file; blank lines and a byte order mark are passed over.
 
     Raises UsageError naming the first line that is not a JSON object.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path} cannot be read as UTF-8 text: {error}") from None
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -200,6 +210,8 @@ def read_rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise UsageError(f"{path}, line {number} is not JSON: {error.msg} at column {error.colno}") from None
+        except (ValueError, RecursionError):
+            raise UsageError(f"{path}, line {number} is too deeply nested, or holds too long a number") from None
         if not isinstance(row, dict):
             raise UsageError(f"{path}, line {number} is not a JSON object")
         yield number, row
@@ -224,7 +236,7 @@ def read_points(dataset: Dataset) -> list[Point]:
     for path in paths:
         try:
             points.append(Point.model_validate_json(path.read_text(encoding="utf-8")))
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:
             raise UsageError(f"{path} is no summary of a run: {first_problem(error)}") from None
     return sorted(points, key=lambda point: (point.family or "", point.parameters or 0, point.model))
 
@@ -232,7 +244,7 @@ def read_points(dataset: Dataset) -> list[Point]:
 def read_answers(dataset: Dataset, model: str) -> tuple[Answer, ...]:
     """A model's answers on a dataset."""
     path = dataset.folder / "results" / f"{file_name(model)}.jsonl"
-    return tuple(Answer.model_validate(row) for _, row in read_rows(path))
+    return tuple(_read_records(path, Answer))
 
 
 def file_name(model: str) -> str:

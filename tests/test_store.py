@@ -118,6 +118,20 @@ def test_a_failed_publication_leaves_nothing_behind(tmp_path: Path, monkeypatch:
     assert list((tmp_path / "likes-trains").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("items.jsonl", None), ("items.jsonl", b"{}\n"), ("rejected.jsonl", None), ("manifest.json", b"\xff")],
+)
+def test_a_version_whose_files_were_lost_or_changed_is_followed_by_a_whole_one(
+    tmp_path: Path, file: str, content: bytes | None
+) -> None:
+    folder, _ = publish(tmp_path, [item("I like trains")])
+    (folder / file).unlink() if content is None else (folder / file).write_bytes(content)
+    again, is_new = publish(tmp_path, [item("I like trains")])
+    assert (again.name, is_new) == ("v2", True)
+    assert len(store.find("likes-trains", tmp_path).items) == 1
+
+
 def test_a_version_without_a_manifest_is_no_version(tmp_path: Path) -> None:
     folder, _ = publish(tmp_path, [item("I like trains")])
     (folder / "manifest.json").unlink()
@@ -162,6 +176,8 @@ def test_a_bare_file_is_a_dataset_whose_results_lie_beside_it(tmp_path: Path) ->
     [
         ('{"question": "half', "line 2 is not JSON"),
         ("[1, 2]", "line 2 is not a JSON object"),
+        ("[" * 100_000, "line 2 is too deeply nested"),
+        ('{"question": ' + "1" * 5_000 + "}", "line 2 is too deeply nested, or holds too long a number"),
         ('{"statement": "no question"}', "line 2 is no item: question"),
         ('{"question": "Q", "answer_matching_behavior": " Yes", "answer_not_matching_behavior": " Yes"}', "the same"),
         ('{"question": "Q", "answer_matching_behavior": [" A"], "answer_not_matching_behavior": " B"}', "line 2"),

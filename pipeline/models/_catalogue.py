@@ -167,8 +167,9 @@ def find(name: str) -> Entry:
         wanted, entries, n=3, cutoff=0.5
     )
     names = [entries[key].name for key in near or entries]
-    start = "Did you mean" if near else "There are"
-    raise ModelUnavailable(f"No embedded model is called {name[:100]!r}. {start} {', '.join(names)}?"[:400])
+    named = ", ".join(names)
+    hint = f"Did you mean {named}?" if near else f"There are {named}."
+    raise ModelUnavailable(f"No embedded model is called {name[:100]!r}. {hint}"[:400])
 
 
 def models_folder() -> Path:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.schema import Label
 from pipeline.statistics import interval_of_proportion
 
@@ -36,9 +37,12 @@ def read(path: Path) -> list[Label]:
 
 
 def append(path: Path, label: Label) -> None:
-    """Adds one label; it is on the disk when this returns. What a kill left of a line is cut off first."""
+    """Adds one label; it is on the disk when this returns. What a kill left of a line is cut off first.
+
+    Raises PipelineError where the file cannot be written; the labels before this one are kept.
+    """
     content = _content(path)
-    with path.open("r+b" if path.exists() else "wb") as file:
+    with _writing(path), path.open("r+b" if path.exists() else "wb") as file:
         stored = min(len(content), file.seek(0, os.SEEK_END))
         file.truncate(stored)
         file.seek(stored)
@@ -51,11 +55,21 @@ def take_back(path: Path, label: Label) -> None:
     """Removes a label again: the file is replaced as a whole by one without that item and rater."""
     kept = [other for other in read(path) if (other.id, other.rater) != (label.id, label.rater)]
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(b"".join(other.model_dump_json().encode() + b"\n" for other in kept))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    with _writing(path):
+        with part.open("wb") as file:
+            file.write(b"".join(other.model_dump_json().encode() + b"\n" for other in kept))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise PipelineError(f"the label cannot be written to {path}: {error.strerror}") from error
 
 
 def agreement(labels: Sequence[Label]) -> dict[str, Any]:
