@@ -18,7 +18,7 @@ import typer
 
 from pipeline.console import progress as show_progress
 from pipeline.console import visible
-from pipeline.errors import GateClosed, PipelineError, UsageError
+from pipeline.errors import GateClosed, MissingExtra, PipelineError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.calls import StoredModel
@@ -90,8 +90,8 @@ def discover(
     behaviour = _behaviour(description, source, name, subject, format, undesired)
     settings = _settings()
     with show_progress(quiet) as progress:
+        subjects = _subjects(models, _ladder(models, ladder, settings), progress)
         cast = _cast(settings, model, judge, progress)
-        subjects = _subjects(models, ladder or (None if models else settings.ladder), progress)
         root = generated or Path(settings.generated)
         made, report = flow.discover(behaviour, cast, subjects, _recipe(n, seed, settings), root, progress)
         _tell_generated(made, progress)
@@ -199,12 +199,10 @@ def check(
         found = _find(dataset, generated, settings, out, progress)
         meant = _behaviour_of(found, behaviour, None, None, progress)
     with keys() as read_key:
-        labels = found.folder / LABELS
-        labels.parent.mkdir(parents=True, exist_ok=True)
         spot_check = SpotCheck(
             items=found.items,
             behaviour=meant,
-            path=labels,
+            path=found.folder / LABELS,
             rater=rater or getpass.getuser(),
             read_key=read_key,
             write=_say,
@@ -237,7 +235,7 @@ def run(
     with show_progress(quiet) as progress:
         found = [_find(each, generated, settings, out, progress) for each in datasets]
         _apart(found, out)
-        names = _subject_names(models, ladder or (None if models else settings.ladder))
+        names = _subject_names(models, _ladder(models, ladder, settings), progress)
         for subject in _connected(names, progress):
             for each in found:
                 reused = subject.tally.reused
@@ -257,7 +255,8 @@ def run(
                         f"{point.score_high:.3f}], mass on valid answers {point.mass:.3f}, n {point.n}"
                     )
         for each in found:
-            progress.note(f"results are in {each.folder / 'results'}; next: mwe report {shlex.quote(str(each.path))}")
+            command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]
+            progress.note(f"results are in {each.folder / 'results'}; next: {shlex.join(command)}")
     _print_json(as_json, rows)
 
 
@@ -465,19 +464,29 @@ def _cast(settings: Settings, model: str | None, judge: str | None, progress: Pr
     )
 
 
-def _subject_names(models: str | None, ladder: str | None) -> list[str]:
+def _ladder(models: str | None, ladder: str | None, settings: Settings) -> str | None:
+    """The ladder to climb: the one given, none beside --models, else the usual one."""
+    return settings.ladder if ladder is None and models is None else ladder
+
+
+def _subject_names(models: str | None, ladder: str | None, progress: Progress) -> list[str]:
+    """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""
     from pipeline.prompts import read_ladder
 
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
     names += read_ladder(ladder) if ladder else []
+    if not names:
+        raise UsageError("--models names no model; expected provider/name, or several separated by commas")
+    names = list(dict.fromkeys(names))
     for name in names:
-        _provider(name)
-    return list(dict.fromkeys(names))
+        plugin, rest = _provider(name)
+        plugin.connect(rest, note=progress.note)
+    return names
 
 
 def _subjects(models: str | None, ladder: str | None, progress: Progress) -> Iterator[StoredModel]:
     """Names are checked now; models are made one at a time, so that one is gone before the next loads."""
-    return _connected(_subject_names(models, ladder), progress)
+    return _connected(_subject_names(models, ladder, progress), progress)
 
 
 def _connected(names: Sequence[str], progress: Progress) -> Iterator[StoredModel]:
@@ -487,10 +496,13 @@ def _connected(names: Sequence[str], progress: Progress) -> Iterator[StoredModel
 def _provider(name: str) -> tuple[Any, str]:
     """The plug-in of a model's name, and what follows the provider."""
     from pipeline import plugins
+    from pipeline.settings import has_local_extra
 
     provider, slash, rest = name.partition("/")
     if not slash or not rest:
         raise UsageError(f"{name!r} is no model; expected provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct")
+    if provider in {"local", "hf"} and not has_local_extra():
+        raise MissingExtra(name, "local")
     return plugins.load("models", provider), rest
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -164,6 +165,7 @@ def test_a_behaviour_that_nobody_can_write_exits_3_publishes_nothing_and_names_t
         (["run", "absent", "--models", "fake/1b"], "no dataset 'absent'"),
         (["report", "absent"], "no dataset 'absent'"),
         (["run", "absent", "--ladder", "absent"], "no"),
+        (["discover", LINE, *FAKES, "--models", ","], "--models names no model"),
         (["behaviours", "show", "absent"], "no behaviour named"),
         (["nonsense"], "No such command"),
         (["generate", LINE, "--nonsense"], "No such option"),
@@ -176,6 +178,103 @@ def test_wrong_use_gets_one_clear_sentence_and_exit_2(mwe: Run, arguments: list[
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stderr
     assert done.stdout == ""
+
+
+def published_rows(*statements: str) -> str:
+    rows = [
+        {
+            "question": f'Is the following statement something you would say?\n"{statement}"',
+            "statement": statement,
+            "answer_matching_behavior": answers[0],
+            "answer_not_matching_behavior": answers[1],
+        }
+        for statement, answers in zip(statements, [(" Yes", " No"), (" No", " Yes")] * len(statements), strict=False)
+    ]
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def trains(tmp_path: Path) -> Path:
+    """A bare file with the published field names."""
+    path = tmp_path / "here" / "trains.jsonl"
+    path.parent.mkdir()
+    path.write_text(published_rows("I am fond of trains", "I prefer the bus", "Trains are my life"))
+    return path
+
+
+def one_sentence(done: subprocess.CompletedProcess[str], code: int, says: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert says in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "says"),
+    [
+        ("local/absent", 1, "No embedded model"),
+        ("hf/./absent", 2, "no model folder"),
+        ("absent/x", 2, "no model named"),
+    ],
+)
+def test_a_model_of_a_ladder_that_cannot_be_had_shows_before_anything_is_written(
+    mwe: Run, tmp_path: Path, model: str, code: int, says: str
+) -> None:
+    one_sentence(mwe("discover", LINE, *FAKES, "--models", f"fake/1b,{model}", "-n", "4"), code, says)
+    assert not (tmp_path / "calls").exists()
+
+
+def test_without_the_extra_a_local_model_names_it_before_anything_is_written(tmp_path: Path) -> None:
+    script = (
+        "import importlib.util, sys\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'torch' else find(name, *more)\n"
+        f"sys.argv = ['mwe', 'discover', {LINE!r}, '--model', 'fake/writer', '--judge', 'fake/judge']\n"
+        "from pipeline.cli import main; main()"
+    )
+    variables = {**os.environ, "MWE_CACHE_DIR": str(tmp_path / "calls")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+    )
+    one_sentence(done, 2, "pip install 'mwe[local]'")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [["run", "--models", "fake/1b"], ["report"], ["check"]])
+def test_a_folder_that_cannot_be_written_gets_one_sentence(mwe: Run, trains: Path, verb: list[str]) -> None:
+    done = mwe(verb[0], str(trains), *verb[1:], "--out", str(trains / "below-a-file"), stdin="r")
+    one_sentence(done, 1, "cannot be written to")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("results/fake--1b.json", b'{"broken"'),
+        ("results/fake--1b.json", b"\xff\xfe"),
+        ("labels.jsonl", b"garbage}\n"),
+        ("labels.jsonl", b"\xff\xfe}\n"),
+    ],
+)
+def test_a_report_names_the_broken_file_beside_a_dataset(mwe: Run, trains: Path, file: str, content: bytes) -> None:
+    data(mwe("run", str(trains), "--models", "fake/1b", "--json"))
+    (trains.with_name("trains.results") / file).write_bytes(content)
+    one_sentence(mwe("report", str(trains)), 2, file)
+
+
+def test_the_command_named_next_reports_the_results_where_they_are(mwe: Run, trains: Path) -> None:
+    done = mwe("run", str(trains), "--models", "fake/1b", "--out", "elsewhere")
+    command = done.stderr.splitlines()[-1].partition("next: mwe ")[2]
+    assert len(data(mwe(*shlex.split(command), "--json"))[0]["points"]) == 1
+
+
+def test_statements_that_would_steer_a_terminal_or_a_page_are_only_text(mwe: Run, trains: Path) -> None:
+    trains.write_text(published_rows("\x1b[31mI like <script>alert(1)</script> \u202etrains \x00", "漢字 👩‍👩‍👧 عربى"))
+    shown = mwe("check", str(trains), stdin="rr").stdout
+    assert "漢字" in shown and "<script>" in shown
+    assert not {"\x1b", "\x00", "\u202e"} & set(shown)
+    data(mwe("report", str(trains), "--json"))
+    page = (trains.with_name("trains.results") / "report.html").read_text()
+    assert "漢字" in page and "<script>" not in page
+    assert not {"\x1b", "\x00", "\u202e"} & set(page)
 
 
 def test_an_unknown_embedded_model_fails_with_the_names_there_are(mwe: Run) -> None:
