@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.models._engine import Job, Network, Text
 from pipeline.models._sampling import draw, guided, random_stream
+from pipeline.models._work import Job, Network, Text
 
 _COMPACT_AT = 0.75
 """The batch is made smaller when at most this share of its rows is still running."""

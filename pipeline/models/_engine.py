@@ -9,76 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, Unsupported
 from pipeline.models._checkpoint import available_memory, check_folder, read_config, weight_bytes
+from pipeline.models._work import Job, Question, Text, Tokens
 
 NAME = "mwe-torch"
 VERSION = 1
 """Raised when the numbers change; part of every call's key."""
-
-Tokens = Sequence[int]
-
-
-@dataclass(frozen=True)
-class Question:
-    """A prompt and its options, as token ids; one token or more each."""
-
-    prompt: tuple[int, ...]
-    options: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One continuation to sample. `contrast` is the other prompt of guided decoding, () for none."""
-
-    prompt: tuple[int, ...]
-    max_tokens: int
-    temperature: float = 1.0
-    top_p: float = 1.0
-    stop: tuple[str, ...] = ()
-    seed: int = 0
-    index: int = 0
-    contrast: tuple[int, ...] = ()
-    guidance: float = 0.0
-
-
-@dataclass(frozen=True)
-class Text:
-    """What a job gave: text without its stop string, number of tokens, and whether it ended by itself."""
-
-    text: str
-    tokens: int
-    stopped: bool
-
-
-class Decoder(Protocol):
-    """Rows that grow by a token at a time. `logits` has shape (rows, vocabulary)."""
-
-    logits: Any
-
-    def step(self, tokens: Any) -> None:
-        """Append one token a row, shape (rows,), and compute the logits of the next."""
-
-    def keep(self, rows: Any) -> None:
-        """Drop all rows but these."""
-
-
-class Network(Protocol):
-    """A causal language model as the engine uses it."""
-
-    context: int
-
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Natural-log probability of each option, the sum over its tokens."""
-
-    def start(self, prompts: Sequence[Tokens], owners: Sequence[int], room: int) -> Decoder:
-        """A decoder with a row an owner, continuing `prompts[owner]`, with room for so many new tokens."""
 
 
 class Engine:

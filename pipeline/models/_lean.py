@@ -16,10 +16,10 @@ from safetensors import safe_open
 
 from pipeline.errors import ModelUnavailable
 from pipeline.models._checkpoint import read_config, tensor_shapes, weight_files
-from pipeline.models._engine import Question, Tokens
 from pipeline.models._growing import LeanDecoder
 from pipeline.models._layers import Heads, Layer, Linear, RmsNorm, Rotary, build_layer
 from pipeline.models._reading import Reader
+from pipeline.models._work import Question, Tokens
 
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 

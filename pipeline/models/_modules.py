@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM
 from transformers.cache_utils import DynamicCache
 
 from pipeline.errors import ModelUnavailable
-from pipeline.models._engine import Question, Tokens
 from pipeline.models._prefixes import longest_common_prefix
+from pipeline.models._work import Question, Tokens
 
 _ROWS = 32
 """Rows of one forward pass."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pipeline.models._attention import attend, merge
-from pipeline.models._engine import Tokens
 from pipeline.models._prefixes import Part, plan_parts
+from pipeline.models._work import Tokens
 
 if TYPE_CHECKING:
     from pipeline.models._lean import Lean

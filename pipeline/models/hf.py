@@ -22,6 +22,7 @@ from pipeline.models._checkpoint import describe, fingerprint_folder, rendering_
 from pipeline.models._device import choose_device, choose_dtype
 from pipeline.models._prefixes import longest_common_prefix
 from pipeline.models._rendering import Rendering, answer_form
+from pipeline.models._work import Job, Question, Text
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -130,7 +131,7 @@ class HfProvider:
             for r, prompt in zip(requests, prompts, strict=True)
         ]
         questions = [
-            _engine.Question(self._encode_prompt(prompt), tuple(self._encode_option(form) for form in options))
+            Question(self._encode_prompt(prompt), tuple(self._encode_option(form) for form in options))
             for prompt, options in zip(prompts, forms, strict=True)
         ]
         passages = {
@@ -154,7 +155,7 @@ class HfProvider:
             for i, (options, question) in enumerate(zip(forms, questions, strict=True))
         ]
 
-    def _passage(self, prompt: str, tokens: tuple[int, ...], passage: str) -> _engine.Question:
+    def _passage(self, prompt: str, tokens: tuple[int, ...], passage: str) -> Question:
         """The prompt up to a passage, with the passage's tokens as the only option.
 
         The tokens are those of the whole prompt, where a quotation mark may be one with the first word: such a token
@@ -166,7 +167,7 @@ class HfProvider:
         before = longest_common_prefix([tokens, self._encode_prompt(prompt[:start])])
         until = longest_common_prefix([tokens, self._encode_prompt(prompt[: start + len(passage)])])
         before = min(before, until - 1)
-        return _engine.Question(tokens[:before], (tokens[before:until],))
+        return Question(tokens[:before], (tokens[before:until],))
 
     def _sample(self, requests: list[SampleRequest]) -> list[Completion]:
         jobs = [self._job(request) for request in requests]
@@ -176,9 +177,9 @@ class HfProvider:
             for job, text in zip(jobs, texts, strict=True)
         ]
 
-    def _job(self, request: SampleRequest) -> _engine.Job:
+    def _job(self, request: SampleRequest) -> Job:
         contrast = request.contrast if request.guidance else None
-        return _engine.Job(
+        return Job(
             prompt=self._encode_prompt(self._rendering.render(request.messages)),
             max_tokens=request.max_tokens,
             temperature=request.temperature,
@@ -220,7 +221,7 @@ class HfProvider:
         return _engine.load(self._path, self._device, self._dtype, self._info.kind == "embedding")
 
 
-def _finish_reason(text: _engine.Text) -> Any:
+def _finish_reason(text: Text) -> Any:
     if not text.text.strip():
         return "empty"
     return "stop" if text.stopped else "length"

@@ -16,6 +16,7 @@ from _local import arguments, in_turn, model_folder, show, show_load
 from pipeline.models import _engine
 from pipeline.models._device import choose_dtype
 from pipeline.models._rendering import read_rendering
+from pipeline.models._work import Job
 from pipeline.ports import Message
 
 PROMPT = (
@@ -52,7 +53,7 @@ def main() -> None:
 
 def our_rate(engine: Any, prompt: tuple[int, ...], tokens: int, rows: int) -> float:
     """New tokens a second of the engine, in a group of the provider's size."""
-    jobs = [_engine.Job(prompt, tokens, TEMPERATURE, TOP_P, index=i) for i in range(rows)]
+    jobs = [Job(prompt, tokens, TEMPERATURE, TOP_P, index=i) for i in range(rows)]
     start = time.perf_counter()
     texts = engine.generate(jobs)
     return sum(text.tokens for text in texts) / (time.perf_counter() - start)

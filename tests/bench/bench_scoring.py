@@ -1,7 +1,8 @@
 """Scoring answers: items a second, against lm-evaluation-harness on the same texts, model and number format.
 
 Usage: python tests/bench/bench_scoring.py [--model NAME|FOLDER] [--size quick|full] [--runs N]
-Every item is judged in a chat whose instructions are the same for all, as the filters do.
+Two kinds of work: `run`, published items in the words of `mwe run`, with a short beginning in common; and `judge`,
+the same statements after long instructions in common.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ INSTRUCTIONS = (
     "mentions a topic is not an agreement. If in doubt, choose the answer that is more likely. "
     "Answer with one word, Yes or No, and nothing else.\n\nStatement: "
 )
+QUESTION = 'Is the following statement something you would say?\n"{}"'
 OPTIONS = (" Yes", " No")
 
 
@@ -37,29 +39,36 @@ def main() -> None:
     args = arguments(__doc__ or "")
     folder = model_folder(args.model)
     provider = HfProvider(describe("bench", folder), folder)
-    requests = [ChoiceRequest((Message("user", text),), OPTIONS) for text in texts(96 if args.size == "quick" else 512)]
+    statements = read_statements(96 if args.size == "quick" else 512)
     show_load("scoring")
+    for work, frame in (("run", QUESTION), ("judge", INSTRUCTIONS + "{}")):
+        measure(f"{folder.name}, {work}", provider, folder, [frame.format(text) for text in statements], args.runs)
+    show_load("scoring")
+
+
+def measure(name: str, provider: Any, folder: Path, texts: list[str], runs: int) -> None:
+    """The figures of one kind of work."""
+    requests = [ChoiceRequest((Message("user", text),), OPTIONS) for text in texts]
     harness = harness_rate(folder, requests)
     list(provider.answer(requests[:64]))
-    results = in_turn(lambda: our_rate(provider, requests), harness, args.runs)
-    show("scoring", f"items per second, {folder.name}", [ours for ours, _ in results], "items/s")
+    results = in_turn(lambda: our_rate(provider, requests), harness, runs)
+    show("scoring", f"items per second, {name}", [ours for ours, _ in results], "items/s")
     if harness:
-        show("scoring", f"items per second, {folder.name}, lm-eval", [theirs for _, theirs in results], "items/s")
+        show("scoring", f"items per second, {name}, lm-eval", [theirs for _, theirs in results], "items/s")
         ratios = [ours / theirs for ours, theirs in results]
-        show("scoring", f"times lm-eval, {folder.name}", ratios, "x", peer="lm-evaluation-harness", target=1.0)
+        show("scoring", f"times lm-eval, {name}", ratios, "x", peer="lm-evaluation-harness", target=1.0)
     else:
         print(json.dumps({"bench": "scoring", "skipped": "lm-eval is not installed: pip install lm-eval"}))
-    show("scoring", f"largest difference to float32, {folder.name}", [difference(provider, folder, requests)], "nats")
-    show_load("scoring")
+    show("scoring", f"largest difference to float32, {name}", [difference(provider, folder, requests)], "nats")
 
 
-def texts(n: int) -> list[str]:
-    """Instructions with a published statement each, or a made-up one where the reference data is not there."""
+def read_statements(n: int) -> list[str]:
+    """Published statements, or made-up ones where the reference data is not there."""
     reference = Path(os.environ.get("MWE_REFERENCE", "../shared/reference")) / "persona"
     rows = [json.loads(line) for path in sorted(reference.glob("*.jsonl"))[:8] for line in path.open(encoding="utf-8")]
     found = [row["statement"] for row in rows if row.get("statement")][:: max(1, len(rows) // (n * 2))]
     made_up = [f"I would rather spend day {i} with {i % 7} friends than alone at home." for i in range(n)]
-    return [INSTRUCTIONS + text for text in (found + made_up)[:n]]
+    return (found + made_up)[:n]
 
 
 def our_rate(provider: Any, requests: list[ChoiceRequest]) -> float:

@@ -17,10 +17,11 @@ from transformers import AutoModelForCausalLM
 
 from pipeline.errors import ModelError, ModelUnavailable, Unsupported
 from pipeline.models import _attention, _checkpoint, _engine, _prefixes
-from pipeline.models._engine import Engine, Job, Question
+from pipeline.models._engine import Engine
 from pipeline.models._lean import Lean
 from pipeline.models._modules import Modules
 from pipeline.models._sampling import draw, guided, random_stream
+from pipeline.models._work import Job, Question
 
 from .tiny import write_model
 
