@@ -72,6 +72,7 @@ def discover(
 
 def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Path, progress: Progress) -> Generated:
     """Write, screen, publish."""
+    recipe = recipe.for_writer(cast.generator.info.name)
     filters = load_filters(DEFAULT_FILTERS)
     written = writing.generate(behaviour, cast.generator, cast.screening(behaviour), filters, recipe, progress)
     roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder}

@@ -12,11 +12,11 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 from pipeline import plugins, prompts
-from pipeline.calls import StoredModel
+from pipeline.calls import LOCAL, StoredModel
 from pipeline.errors import UsageError
 from pipeline.ports import Completion, Filter, Message, Messages, Progress, SampleRequest, Screening, SilentProgress
 from pipeline.schema import Behaviour, Item, RejectedItem
@@ -27,6 +27,9 @@ BLOCK = 16
 """Candidates that share one draw of examples, and so one prompt."""
 
 
+FREE_OVERSAMPLE, PAID_OVERSAMPLE = 5.0, 1.5
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How many items to write and how. Together with the behaviour and the models it fixes the outcome."""
@@ -34,8 +37,8 @@ class Recipe:
     n: int = 200
     """Items wanted, half of them for each label."""
     seed: int = 0
-    oversample: float = 5.0
-    """Candidates written at the least, per item wanted: the best of them are kept."""
+    oversample: float | None = None
+    """Candidates written at the least, per item wanted: the best of them are kept. None: as `for_writer` says."""
     budget: float = 16.0
     """Candidates written at the most, per item wanted."""
     temperature: float = 0.8
@@ -51,6 +54,13 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.n < 2 or self.n % 2:
             raise UsageError(f"-n is {self.n}; an even number of at least 2 is expected, half of it for each label")
+
+
+    def for_writer(self, name: str) -> Recipe:
+        """The recipe with what depends on the writer: many candidates of a free one, few of one that costs money."""
+        if self.oversample is not None:
+            return self
+        return replace(self, oversample=FREE_OVERSAMPLE if name.startswith(LOCAL) else PAID_OVERSAMPLE)
 
 
 @dataclass
@@ -102,6 +112,7 @@ def generate(
     in `kept` or in `rejected`, and what could not be parsed is counted.
     """
     form = plugins.load("formats", behaviour.format)
+    recipe = recipe.for_writer(writer.info.name)
     work = _Work(behaviour, form, writer, screening, filters, recipe, progress or SilentProgress())
     while wanted := work.next_round():
         work.run_round(wanted)
@@ -130,7 +141,7 @@ class _Work:
     def next_round(self) -> dict[str, int]:
         """How many candidates to write now, per label; empty when done."""
         target = self.recipe.n // 2
-        floor = math.ceil(target * self.recipe.oversample)
+        floor = math.ceil(target * (self.recipe.oversample or 1))
         ceiling = math.ceil(target * self.recipe.budget)
         wanted = {}
         for label, passed in self.passed.items():
