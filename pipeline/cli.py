@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -191,7 +192,7 @@ def check(
 
     from pipeline.publish import now
     from pipeline.review.keyboard import keys
-    from pipeline.review.terminal import SpotCheck
+    from pipeline.review.terminal import WIDTH, SpotCheck
     from pipeline.store import LABELS
 
     settings = _settings()
@@ -205,7 +206,8 @@ def check(
             path=found.folder / LABELS,
             rater=rater or getpass.getuser(),
             read_key=read_key,
-            write=_say,
+            write=_to_stderr if as_json else _write,
+            width=min(WIDTH, shutil.get_terminal_size().columns),
             now=now,
             sample=sample,
             seed=settings.seed if seed is None else seed,
@@ -372,10 +374,21 @@ def _complain(text: str) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(visible(text)) if not sys.stdout.isatty() and sys.stderr.isatty() else sys.stdout.write(
-        visible(text)
-    )
+    _write(visible(text))
+
+
+def _write(text: str) -> None:
+    """What a person reads: on the terminal, whichever of the two streams that is."""
+    if sys.stderr.isatty() and not sys.stdout.isatty():
+        _to_stderr(text)
+        return
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def _print_json(wanted: bool, value: object) -> None:

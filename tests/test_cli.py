@@ -126,10 +126,8 @@ def test_a_published_file_is_run_and_reported_without_an_import_step(mwe: Run, t
 def test_a_spot_check_takes_one_key_an_item_and_goes_on_where_it_stopped(mwe: Run) -> None:
     data(mwe("generate", LINE, *FAKES, "-n", "20", "--json"))
     command = ("check", "is-fond-of-trains", "--sample", "6", "--rater", "ada", "--json")
-    first = mwe(*command, stdin="r\nw\nr\nq\n")
-    assert json.loads(first.stdout.splitlines()[-1])["labels"] == 3
-    second = mwe(*command, stdin="r\nr\no\n")
-    found = json.loads(second.stdout.splitlines()[-1])
+    assert data(mwe(*command, stdin="r\nw\nr\nq\n"))["labels"] == 3
+    found = data(mwe(*command, stdin="r\nr\no\n"))
     assert found["labels"] == 6
     assert found["agreement"] == pytest.approx(0.8)
     assert found["low"] < 0.8 < found["high"]

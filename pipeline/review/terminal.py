@@ -15,6 +15,7 @@ from pipeline.review.sample import stratified
 from pipeline.schema import Behaviour, Item, Label
 
 WIDTH = 88
+"""Columns used where the terminal has as many."""
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\|$)|[ -/]*[0-~])|\x9b[0-?]*[ -/]*[@-~]", re.S
@@ -48,6 +49,8 @@ class SpotCheck:
     """The time to record, ISO 8601."""
     sample: int = 20
     seed: int = 0
+    width: int = WIDTH
+    """Columns of the screen."""
     blind: bool = False
     """Hide the dataset's label: the rater says which answer shows the behaviour."""
     rater_kind: Literal["person", "model"] = "person"
@@ -76,7 +79,7 @@ class SpotCheck:
 
     def _introduce(self, count: int) -> None:
         if self.behaviour is not None:
-            self.write(_wrapped(f"Behaviour: {self.behaviour.description}") + "\n")
+            self._write_wrapped(f"Behaviour: {self.behaviour.description}\n")
         if self._given:
             self.write(f"{len(self._given)} of {count} items are labelled already by {visible(self.rater)}.\n")
 
@@ -100,14 +103,17 @@ class SpotCheck:
         return False
 
     def _show(self, item: Item, place: int, count: int) -> None:
-        self.write(f"\n{f' {place}/{count} ':-^{WIDTH}}\n")
-        self.write(_wrapped(item.question) + "\n\n")
+        self.write(f"\n{f' {place}/{count} ':-^{self.width}}\n")
+        self._write_wrapped(f"{item.question}\n\n")
         if self.blind:
             first, second = (visible(option).strip() for option in item.options)
-            self.write(f"Which answer shows the behaviour?  [y] {first}  [n] {second}  {_BLIND_KEYS}\n")
+            self._write_wrapped(f"Which answer shows the behaviour?  [y] {first}  [n] {second}\n{_BLIND_KEYS}\n")
             return
-        self.write(_wrapped(f"Shows the behaviour: {item.answer_matching_behavior.strip()}") + "\n")
-        self.write(f"{_OPEN_KEYS}\n")
+        self._write_wrapped(f"Shows the behaviour: {item.answer_matching_behavior.strip()}\n{_OPEN_KEYS}\n")
+
+    def _write_wrapped(self, text: str) -> None:
+        lines = visible(text).expandtabs(4).split("\n")
+        self.write("\n".join(textwrap.fill(line, self.width) for line in lines))
 
     def _label(self, item: Item, key: str, note: str) -> Label | None:
         if self.blind and key in ("y", "n"):
@@ -167,8 +173,3 @@ def visible(text: str) -> str:
 
 def _outcome(label: Label) -> str:
     return "off topic" if label.relevance == "off_topic" else label.label
-
-
-def _wrapped(text: str) -> str:
-    lines = visible(text).expandtabs(4).split("\n")
-    return "\n".join(textwrap.fill(line, WIDTH) for line in lines)
