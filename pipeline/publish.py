@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import time
@@ -101,6 +102,8 @@ def _card(manifest: Manifest, items: Sequence[Item]) -> Callable[[int], str]:
         return prompts.render(
             "card",
             manifest=manifest,
+            description=_as_text(manifest.behaviour.description),
+            phrase=_as_text(manifest.behaviour.phrase),
             version=version,
             n=len(items),
             size=size,
@@ -110,6 +113,11 @@ def _card(manifest: Manifest, items: Sequence[Item]) -> Callable[[int], str]:
         )
 
     return card
+
+
+def _as_text(text: str) -> str:
+    """A person's words in Markdown: neither HTML nor code."""
+    return html.escape(text, quote=False).replace("`", "'")
 
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
