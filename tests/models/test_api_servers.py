@@ -170,3 +170,29 @@ def sum_logs(values: list[float]) -> float:
 def test_a_chat_server_without_embeddings_is_unsupported(chat: Provider, tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="no embeddings"):
         StoredModel(chat, CallStore(tmp_path)).embed(["a text"])
+
+
+@pytest.mark.parametrize("protocol", ["chat", "completions", "messages"])
+def test_a_whole_run_goes_through_each_protocol_and_a_second_one_asks_nothing(
+    protocol: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    model = request.getfixturevalue(protocol).info.name
+    variables = {**os.environ, "MWE_CACHE_DIR": str(tmp_path / "calls"), "MWE_EMBEDDER": "none"}
+    # The smallest of models turns down all that it wrote; the judge is a fake, so that something is published.
+    command = [sys.executable, "-m", "pipeline.cli", "discover", "a person who loves gardens and trees", "-n", "2"]
+    command += ["--model", model, "--judge", "fake/judge", "--models", model, "--json"]
+    done = [
+        subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+        for _ in range(2)
+    ]
+    assert [each.returncode for each in done] == [0, 0], done[0].stderr
+    first, again = (json.loads(each.stdout)["generate"] for each in done)
+    counts = first["counts"]
+    dropped = sum(counts["dropped"].values()) + counts["unparsed"]
+    assert counts["kept"] == {" No": 1, " Yes": 1}
+    assert counts["written"] == 2 + dropped == 32
+    assert first["cost"] is None and first["calls"]["tokens_out"] > 0
+    assert (again["calls"]["made"], again["new"], again["path"]) == (0, False, first["path"])
+    (point,) = json.loads((tmp_path / first["path"] / "report.json").read_text())["points"]
+    assert (point["model"], point["n"], point["kind"]) == (model, 2, "base" if protocol == "completions" else "chat")
+    assert 0 < point["mass"] <= 1
