@@ -59,7 +59,7 @@ def reply_to(request: Request) -> Reply:
         case SampleRequest():
             return Completion(f"text {request.index}\u2028", "stop", 3, 2)
         case ChoiceRequest():
-            return Choice((-0.1, -2.5), "loglikelihood", ("Yes", "No"), None, 5, 1)
+            return Choice((-0.1, -2.5), "loglikelihood", ("Yes", "No"), tokens_in=5, tokens_out=1)
         case EmbeddingRequest():
             return Embedding(np.array([0.6, 0.8], dtype=np.float32), 2)
         case RewardRequest():
