@@ -88,21 +88,21 @@ def discover(
     """All of it: a line in, a published dataset and a scaling curve out."""
     from pipeline import flow
 
-    behaviour = _behaviour(description, source, name, subject, format, undesired)
+    behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
     settings = _settings()
     with show_progress(quiet) as progress:
-        subjects = _subjects(models, _ladder(models, ladder, settings), progress)
+        subjects = _subjects(models, wiring.ladder_or_usual(models, ladder, settings), progress)
         cast = _cast(settings, model, judge, progress)
         root = generated or Path(settings.generated)
-        made, report = flow.discover(behaviour, cast, subjects, _recipe(n, seed, settings), root, progress)
-        _tell_generated(made, progress)
+        made, report = flow.discover(behaviour, cast, subjects, wiring.recipe_from(n, seed, settings), root, progress)
+        telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
-            _tell_report(report, made.dataset, progress)
-            progress.note(_next_steps(made.dataset, behaviour))
+            telling.tell_report(report, made.dataset, progress)
+            progress.note(telling.next_steps(made.dataset, behaviour))
     _print_json(
-        as_json, {"generate": _generated_json(made), "report": report.model_dump(mode="json") if report else None}
+        as_json, {"generate": telling.generated_json(made), "report": report.model_dump(mode="json") if report else None}
     )
-    _close_gate(made)
+    telling.close_gate(made)
 
 
 @app.command()
@@ -124,15 +124,15 @@ def generate(
     """Write, filter and publish a dataset for one line."""
     from pipeline import flow
 
-    behaviour = _behaviour(description, source, name, subject, format, undesired)
+    behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
     settings = _settings()
     with show_progress(quiet) as progress:
         cast = _cast(settings, model, judge, progress)
         root = generated or Path(settings.generated)
-        made = flow.generate(behaviour, cast, _recipe(n, seed, settings), root, progress)
-        _tell_generated(made, progress)
-    _print_json(as_json, _generated_json(made))
-    _close_gate(made)
+        made = flow.generate(behaviour, cast, wiring.recipe_from(n, seed, settings), root, progress)
+        telling.tell_generated(made, progress)
+    _print_json(as_json, telling.generated_json(made))
+    telling.close_gate(made)
 
 
 @app.command()
@@ -153,8 +153,8 @@ def screen(
 
     settings = _settings()
     with show_progress(quiet) as progress:
-        found = _find(dataset, generated, settings, None, progress)
-        meant = _behaviour_of(found, behaviour, subject, None, progress)
+        found = wiring.find(dataset, generated, settings, None, progress)
+        meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
         names = filter or list(DEFAULT_FILTERS)
         load_filters(names)
         needs_embedder = settings.embedder if "relevance" in names else None
@@ -197,8 +197,8 @@ def check(
 
     settings = _settings()
     with show_progress(quiet) as progress:
-        found = _find(dataset, generated, settings, out, progress)
-        meant = _behaviour_of(found, behaviour, None, None, progress)
+        found = wiring.find(dataset, generated, settings, out, progress)
+        meant = wiring.behaviour_of(found, behaviour, None, None, progress)
     with keys() as read_key:
         spot_check = SpotCheck(
             items=found.items,
@@ -235,9 +235,9 @@ def run(
     settings = _settings()
     rows: list[dict[str, Any]] = []
     with show_progress(quiet) as progress:
-        found = [_find(each, generated, settings, out, progress) for each in datasets]
-        _apart(found, out)
-        names = _subject_names(models, _ladder(models, ladder, settings), progress)
+        found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
+        wiring.check_apart(found, out)
+        names = _subject_names(models, wiring.ladder_or_usual(models, ladder, settings), progress)
         for subject in _connected(names, progress):
             for each in found:
                 reused = subject.tally.reused
@@ -279,11 +279,11 @@ def report(
     settings = _settings()
     reports = []
     with show_progress(quiet) as progress:
-        found = [_find(each, generated, settings, out, progress) for each in datasets]
-        _apart(found, out)
+        found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
+        wiring.check_apart(found, out)
         for each in found:
-            reports.append(flow.report(each, _behaviour_of(each, behaviour, subject, undesired, progress)))
-            _tell_report(reports[-1], each, progress)
+            reports.append(flow.report(each, wiring.behaviour_of(each, behaviour, subject, undesired, progress)))
+            telling.tell_report(reports[-1], each, progress)
     _print_json(as_json, [each.model_dump(mode="json") for each in reports])
 
 
@@ -361,6 +361,12 @@ def main() -> NoReturn:
     except PipelineError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
+    except RuntimeError as error:
+        # How pathlib says that HOME is unset, or that nobody has the name after a "~".
+        if "home directory" not in str(error):
+            raise
+        _complain("a path starts in a home directory that is not known; set HOME, or give the path in full")
+        sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             command = shlex.join(["mwe", *sys.argv[1:]])
@@ -401,202 +407,6 @@ def _settings() -> Settings:
     from pipeline.settings import read_settings
 
     return read_settings()
-
-
-def _behaviour(
-    description: str | None,
-    source: Path | None,
-    name: str | None,
-    subject: str | None,
-    format: str,
-    undesired: str | None,
-) -> Behaviour:
-    from pipeline import plugins, prompts
-
-    if (description is None) == (source is None):
-        raise UsageError('give a description, such as "a person who enjoys travelling", or --from behaviour.toml')
-    plugins.load("formats", format)
-    if description is not None:
-        return prompts.describe(description, name, subject, undesired or "neither", format)
-    assert source is not None
-    chosen = {"name": name, "subject": subject, "undesired": undesired}
-    return prompts.changed(prompts.read_behaviour(source), **{key: value for key, value in chosen.items() if value})
-
-
-def _behaviour_of(
-    dataset: Dataset, given: str | None, subject: str | None, undesired: str | None, progress: Progress
-) -> Behaviour:
-    """The behaviour of a dataset: as given, else the version's own, else by the file's stem."""
-    from pipeline import prompts
-
-    chosen = {key: value for key, value in (("subject", subject), ("undesired", undesired)) if value}
-    if given is not None:
-        known = given in prompts.behaviour_names()
-        found = prompts.named_behaviour(given) if known else prompts.describe(given, prompts.name_for(dataset.label))
-    elif dataset.manifest is not None:
-        found = dataset.manifest.behaviour
-    elif dataset.label in prompts.behaviour_names():
-        found = prompts.named_behaviour(dataset.label)
-    else:
-        found = prompts.describe(dataset.label.replace("-", " "), prompts.name_for(dataset.label))
-        progress.note(
-            f"no behaviour named {dataset.label!r}; reading it as {found.description!r} (--behaviour says otherwise)"
-        )
-    return prompts.changed(found, **chosen)
-
-
-def _find(reference: str, generated: Path | None, settings: Settings, out: Path | None, progress: Progress) -> Dataset:
-    from pipeline import store
-
-    found = store.find(reference, generated or Path(settings.generated), out)
-    if found.withdrawn:
-        progress.note(f"WITHDRAWN: {found.label}: {found.withdrawn}")
-    return found
-
-
-def _apart(datasets: Sequence[Dataset], out: Path | None) -> None:
-    if out is not None and len(datasets) > 1:
-        raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
-
-
-def _recipe(n: int | None, seed: int | None, settings: Settings) -> Any:
-    from pipeline.generate import Recipe
-
-    return Recipe(n=settings.n if n is None else n, seed=settings.seed if seed is None else seed)
-
-
-def _cast(settings: Settings, model: str | None, judge: str | None, progress: Progress) -> Cast:
-    from pipeline.flow import Cast
-
-    generator = _connect(model or settings.model, progress)
-    named = judge or settings.judge
-    return Cast(
-        generator=generator,
-        judge=generator if named == generator.info.name else _connect(named, progress),
-        embedder=_connect(settings.embedder, progress) if settings.embedder else None,
-    )
-
-
-def _ladder(models: str | None, ladder: str | None, settings: Settings) -> str | None:
-    """The ladder to climb: the one given, none beside --models, else the usual one."""
-    return settings.ladder if ladder is None and models is None else ladder
-
-
-def _subject_names(models: str | None, ladder: str | None, progress: Progress) -> list[str]:
-    """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""
-    from pipeline.prompts import read_ladder
-
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
-    names += read_ladder(ladder) if ladder else []
-    if not names:
-        raise UsageError("--models names no model; expected provider/name, or several separated by commas")
-    names = list(dict.fromkeys(names))
-    for name in names:
-        plugin, rest = _provider(name)
-        plugin.connect(rest, note=progress.note)
-    return names
-
-
-def _subjects(models: str | None, ladder: str | None, progress: Progress) -> Iterator[StoredModel]:
-    """Names are checked now; models are made one at a time, so that one is gone before the next loads."""
-    return _connected(_subject_names(models, ladder, progress), progress)
-
-
-def _connected(names: Sequence[str], progress: Progress) -> Iterator[StoredModel]:
-    return (_connect(name, progress) for name in names)
-
-
-def _provider(name: str) -> tuple[Any, str]:
-    """The plug-in of a model's name, and what follows the provider."""
-    from pipeline import plugins
-    from pipeline.settings import has_local_extra
-
-    provider, slash, rest = name.partition("/")
-    if not slash or not rest:
-        raise UsageError(f"{name!r} is no model; expected provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct")
-    if provider in {"local", "hf"} and not has_local_extra():
-        raise MissingExtra(name, "local")
-    return plugins.load("models", provider), rest
-
-
-def _connect(name: str, progress: Progress) -> StoredModel:
-    from pipeline.calls import CallStore, StoredModel
-
-    plugin, rest = _provider(name)
-    if name.startswith("local/"):
-        # Installed here rather than at the first answer, so that the download has a bar of its own.
-        from pipeline.models._pull import pull
-
-        pull(rest, progress.note, progress.update)
-    return StoredModel(plugin.connect(rest, note=progress.note), CallStore(), progress)
-
-
-def _generated_json(made: Generated) -> dict[str, Any]:
-    dataset, manifest = made.dataset, made.dataset.manifest if made.dataset else None
-    return {
-        "version": manifest.version if manifest else None,
-        "path": str(dataset.path) if dataset else None,
-        "items": len(dataset.items) if dataset else 0,
-        "counts": made.written.counts,
-        "cost": made.calls.cost,
-        "calls": made.calls.model_dump(mode="json"),
-        "new": made.is_new,
-    }
-
-
-def _tell_generated(made: Generated, progress: Progress) -> None:
-    if made.dataset is None:
-        return
-    calls = f"{made.calls.made:,} calls made, {made.calls.reused:,} reused"
-    if made.is_new:
-        progress.note(
-            f"published {made.dataset.label}: {len(made.dataset.items)} items in {made.dataset.path} ({calls})"
-        )
-    else:
-        progress.note(f"nothing new: the same items are {made.dataset.label} in {made.dataset.path} ({calls})")
-
-
-def _close_gate(made: Generated) -> None:
-    """Exit 3 where fewer items passed than were wanted, saying which filter ate how many."""
-    written = made.written
-    if not written.is_short:
-        return
-    eaten = [f"{number} by {name}" for name, number in written.dropped.most_common()]
-    eaten += [f"{written.unparsed} unreadable"] if written.unparsed else []
-    eaten += [f"{written.refused} refused"] if written.refused else []
-    kept = f"{len(written.kept)} items are published" if made.dataset else "nothing is published"
-    raise GateClosed(
-        f"{len(written.kept)} of {written.requested} items passed after {written.written} candidates; "
-        f"dropped: {', '.join(eaten) or 'none'}. {kept}. A stronger --model and --judge, "
-        "or a description that says more plainly what such a one says, gives more."
-    )
-
-
-def _tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
-    for point in report.points:
-        low, high = 100 * point.score_low, 100 * point.score_high
-        progress.note(
-            f"  {point.model}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
-            f"mean probability {point.mean_probability:.3f}, mass {point.mass:.3f}, n {point.n}"
-        )
-    trend = report.trend
-    slope = (
-        "" if trend.slope_points_per_decade is None else f", slope {trend.slope_points_per_decade:+.1f} points a decade"
-    )
-    progress.note(f"trend: {trend.verdict}{slope}" + (f"; to decide it: {trend.needs}" if trend.needs else ""))
-    for file, what in (("report.html", "page"), ("scaling.png", "plot"), ("report.json", "data")):
-        progress.note(f"{what + ':':8} {dataset.folder / file}")
-
-
-def _next_steps(dataset: Dataset, behaviour: Behaviour) -> str:
-    line = shlex.quote(behaviour.description)
-    return (
-        f"dataset: {dataset.path}\n"
-        f"next:    mwe check {dataset.label}   (spot-check a sample)\n"
-        f"better models: ANTHROPIC_API_KEY=… mwe discover {line} --model anthropic/claude-sonnet-4-5 "
-        "--judge anthropic/claude-sonnet-4-5\n"
-        f"more sizes:    mwe run {dataset.label} --models hf/Qwen/Qwen2.5-3B-Instruct && mwe report {dataset.label}"
-    )
 
 
 if __name__ == "__main__":

@@ -116,6 +116,8 @@ def describe(
         raise UsageError(
             f"the description has {len(text):,} characters; one line of at most {MAX_DESCRIPTION:,} is expected"
         )
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise UsageError("the description is no UTF-8 text; check the terminal's encoding")
     guessed = subject or ("ai" if _SPEAKS_OF_AI.search(text) else "person")
     fields = {
         "name": name or name_for(text),

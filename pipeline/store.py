@@ -141,10 +141,14 @@ def find(reference: str, root: Path, out: Path | None = None) -> Dataset:
     Raises UsageError where there is none, or naming the first line that is no item.
     """
     path = Path(reference).expanduser()
-    if path.is_file():
+    try:
+        is_file, is_version = path.is_file(), (path / MANIFEST).is_file()
+    except OSError as error:
+        raise UsageError(f"no dataset {reference[:100]!r}: {error.strerror}") from None
+    if is_file:
         stem = path.name.removesuffix(".jsonl")
         return Dataset(stem, path, _read_items(path), None, out or path.with_name(f"{stem}.results"))
-    if path.is_dir() and (path / MANIFEST).is_file():
+    if is_version:
         return _read_version(path, out)
     name, _, number = reference.partition("@")
     home = root / name
