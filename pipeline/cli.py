@@ -1,7 +1,8 @@
-"""The command line `mwe`: names become objects here. The only place with exit codes and output.
+"""The command line `mwe`: one function a verb. The only place with exit codes and output.
 
 Data goes to stdout with --json; progress and messages go to stderr.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 stopped by a gate, 130 interrupted.
+Names become objects in wiring.py, outcomes become words in telling.py.
 Heavy modules are imported inside the verbs, so that `mwe --help` stays quick.
 """
 
@@ -11,23 +12,18 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from pipeline import telling, wiring
 from pipeline.console import progress as show_progress
 from pipeline.console import visible
-from pipeline.errors import GateClosed, MissingExtra, PipelineError, UsageError
+from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.calls import StoredModel
-    from pipeline.flow import Cast, Generated
-    from pipeline.ports import Progress
-    from pipeline.schema import Behaviour, Report
     from pipeline.settings import Settings
-    from pipeline.store import Dataset
 
 INTERRUPTED = 130
 
@@ -91,16 +87,19 @@ def discover(
     behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
     settings = _settings()
     with show_progress(quiet) as progress:
-        subjects = _subjects(models, wiring.ladder_or_usual(models, ladder, settings), progress)
-        cast = _cast(settings, model, judge, progress)
+        connections = wiring.Connections(progress)
+        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        cast = connections.cast(settings, model, judge)
         root = generated or Path(settings.generated)
-        made, report = flow.discover(behaviour, cast, subjects, wiring.recipe_from(n, seed, settings), root, progress)
+        recipe = wiring.recipe_from(n, seed, settings)
+        made, report = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress)
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
             telling.tell_report(report, made.dataset, progress)
             progress.note(telling.next_steps(made.dataset, behaviour))
     _print_json(
-        as_json, {"generate": telling.generated_json(made), "report": report.model_dump(mode="json") if report else None}
+        as_json,
+        {"generate": telling.generated_json(made), "report": report.model_dump(mode="json") if report else None},
     )
     telling.close_gate(made)
 
@@ -127,7 +126,7 @@ def generate(
     behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
     settings = _settings()
     with show_progress(quiet) as progress:
-        cast = _cast(settings, model, judge, progress)
+        cast = wiring.Connections(progress).cast(settings, model, judge)
         root = generated or Path(settings.generated)
         made = flow.generate(behaviour, cast, wiring.recipe_from(n, seed, settings), root, progress)
         telling.tell_generated(made, progress)
@@ -158,10 +157,11 @@ def screen(
         names = filter or list(DEFAULT_FILTERS)
         load_filters(names)
         needs_embedder = settings.embedder if "relevance" in names else None
+        connections = wiring.Connections(progress)
         screening = Screening(
             behaviour=meant,
-            judge=_connect(judge or settings.judge, progress),
-            embedder=_connect(needs_embedder, progress) if needs_embedder else None,
+            judge=connections.model(judge or settings.judge),
+            embedder=connections.model(needs_embedder) if needs_embedder else None,
         )
         verdicts = flow.screen(found, screening, names)
         for each in dict.fromkeys(verdict.filter for verdict in verdicts):
@@ -237,8 +237,9 @@ def run(
     with show_progress(quiet) as progress:
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
-        names = _subject_names(models, wiring.ladder_or_usual(models, ladder, settings), progress)
-        for subject in _connected(names, progress):
+        connections = wiring.Connections(progress)
+        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        for subject in connections.subjects(names):
             for each in found:
                 reused = subject.tally.reused
                 for point, _ in flow.run(each, [subject], n, settings.seed if seed is None else seed):

@@ -1,0 +1,82 @@
+"""What is said of an outcome: to a person in lines, to a program as JSON, to the shell as an exit code."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import GateClosed
+
+if TYPE_CHECKING:
+    from pipeline.flow import Generated
+    from pipeline.ports import Progress
+    from pipeline.schema import Behaviour, Report
+    from pipeline.store import Dataset
+
+
+def generated_json(made: Generated) -> dict[str, Any]:
+    dataset, manifest = made.dataset, made.dataset.manifest if made.dataset else None
+    return {
+        "version": manifest.version if manifest else None,
+        "path": str(dataset.path) if dataset else None,
+        "items": len(dataset.items) if dataset else 0,
+        "counts": made.written.counts,
+        "cost": made.calls.cost,
+        "calls": made.calls.model_dump(mode="json"),
+        "new": made.is_new,
+    }
+
+
+def tell_generated(made: Generated, progress: Progress) -> None:
+    if made.dataset is None:
+        return
+    calls = f"{made.calls.made:,} calls made, {made.calls.reused:,} reused"
+    if made.is_new:
+        progress.note(
+            f"published {made.dataset.label}: {len(made.dataset.items)} items in {made.dataset.path} ({calls})"
+        )
+    else:
+        progress.note(f"nothing new: the same items are {made.dataset.label} in {made.dataset.path} ({calls})")
+
+
+def close_gate(made: Generated) -> None:
+    """Exit 3 where fewer items passed than were wanted, saying which filter ate how many."""
+    written = made.written
+    if not written.is_short:
+        return
+    eaten = [f"{number} by {name}" for name, number in written.dropped.most_common()]
+    eaten += [f"{written.unparsed} unreadable"] if written.unparsed else []
+    eaten += [f"{written.refused} refused"] if written.refused else []
+    kept = f"{len(written.kept)} items are published" if made.dataset else "nothing is published"
+    raise GateClosed(
+        f"{len(written.kept)} of {written.requested} items passed after {written.written} candidates; "
+        f"dropped: {', '.join(eaten) or 'none'}. {kept}. A stronger --model and --judge, "
+        "or a description that says more plainly what such a one says, gives more."
+    )
+
+
+def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
+    for point in report.points:
+        low, high = 100 * point.score_low, 100 * point.score_high
+        progress.note(
+            f"  {point.model}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
+            f"mean probability {point.mean_probability:.3f}, mass {point.mass:.3f}, n {point.n}"
+        )
+    trend = report.trend
+    slope = (
+        "" if trend.slope_points_per_decade is None else f", slope {trend.slope_points_per_decade:+.1f} points a decade"
+    )
+    progress.note(f"trend: {trend.verdict}{slope}" + (f"; to decide it: {trend.needs}" if trend.needs else ""))
+    for file, what in (("report.html", "page"), ("scaling.png", "plot"), ("report.json", "data")):
+        progress.note(f"{what + ':':8} {dataset.folder / file}")
+
+
+def next_steps(dataset: Dataset, behaviour: Behaviour) -> str:
+    line = shlex.quote(behaviour.description)
+    return (
+        f"dataset: {dataset.path}\n"
+        f"next:    mwe check {dataset.label}   (spot-check a sample)\n"
+        f"better models: ANTHROPIC_API_KEY=… mwe discover {line} --model anthropic/claude-sonnet-4-5 "
+        "--judge anthropic/claude-sonnet-4-5\n"
+        f"more sizes:    mwe run {dataset.label} --models hf/Qwen/Qwen2.5-3B-Instruct && mwe report {dataset.label}"
+    )

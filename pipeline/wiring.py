@@ -1,0 +1,156 @@
+"""Names become objects: what stands on the command line is looked up, checked and connected here.
+
+Used by cli.py alone. Models connect lazily and share one call store; heavy modules are imported where they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import MissingExtra, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.calls import StoredModel
+    from pipeline.flow import Cast
+    from pipeline.generate import Recipe
+    from pipeline.ports import Progress
+    from pipeline.schema import Behaviour
+    from pipeline.settings import Settings
+    from pipeline.store import Dataset
+
+
+def behaviour_from(
+    description: str | None,
+    source: Path | None,
+    name: str | None,
+    subject: str | None,
+    format: str,
+    undesired: str | None,
+) -> Behaviour:
+    from pipeline import plugins, prompts
+
+    if (description is None) == (source is None):
+        raise UsageError('give a description, such as "a person who enjoys travelling", or --from behaviour.toml')
+    plugins.load("formats", format)
+    if description is not None:
+        return prompts.describe(description, name, subject, undesired or "neither", format)
+    assert source is not None
+    chosen = {"name": name, "subject": subject, "undesired": undesired}
+    return prompts.changed(prompts.read_behaviour(source), **{key: value for key, value in chosen.items() if value})
+
+
+def behaviour_of(
+    dataset: Dataset, given: str | None, subject: str | None, undesired: str | None, progress: Progress
+) -> Behaviour:
+    """The behaviour of a dataset: as given, else the version's own, else by the file's stem."""
+    from pipeline import prompts
+
+    chosen = {key: value for key, value in (("subject", subject), ("undesired", undesired)) if value}
+    if given is not None:
+        known = given in prompts.behaviour_names()
+        found = prompts.named_behaviour(given) if known else prompts.describe(given, prompts.name_for(dataset.label))
+    elif dataset.manifest is not None:
+        found = dataset.manifest.behaviour
+    elif dataset.label in prompts.behaviour_names():
+        found = prompts.named_behaviour(dataset.label)
+    else:
+        found = prompts.describe(dataset.label.replace("-", " "), prompts.name_for(dataset.label))
+        progress.note(
+            f"no behaviour named {dataset.label!r}; reading it as {found.description!r} (--behaviour says otherwise)"
+        )
+    return prompts.changed(found, **chosen)
+
+
+def find(reference: str, generated: Path | None, settings: Settings, out: Path | None, progress: Progress) -> Dataset:
+    from pipeline import store
+
+    found = store.find(reference, generated or Path(settings.generated), out)
+    if found.withdrawn:
+        progress.note(f"WITHDRAWN: {found.label}: {found.withdrawn}")
+    return found
+
+
+def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
+    if out is not None and len(datasets) > 1:
+        raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
+
+
+def recipe_from(n: int | None, seed: int | None, settings: Settings) -> Recipe:
+    from pipeline.generate import Recipe
+
+    return Recipe(n=settings.n if n is None else n, seed=settings.seed if seed is None else seed)
+
+
+def ladder_or_usual(models: str | None, ladder: str | None, settings: Settings) -> str | None:
+    """The ladder to climb: the one given, none beside --models, else the usual one."""
+    return settings.ladder if ladder is None and models is None else ladder
+
+
+class Connections:
+    """Makes models of names. A model in a role stays for the whole command; a subject goes before the next loads."""
+
+    def __init__(self, progress: Progress) -> None:
+        from pipeline.calls import CallStore
+
+        self._progress, self._store = progress, CallStore()
+        self._kept: dict[str, StoredModel] = {}
+
+    def model(self, name: str) -> StoredModel:
+        """The model of a role, made once."""
+        if name not in self._kept:
+            self._kept[name] = self._connect(name)
+        return self._kept[name]
+
+    def cast(self, settings: Settings, model: str | None, judge: str | None) -> Cast:
+        """Generator, judge and embedder: as given, else as the settings say."""
+        from pipeline.flow import Cast
+
+        return Cast(
+            generator=self.model(model or settings.model),
+            judge=self.model(judge or settings.judge),
+            embedder=self.model(settings.embedder) if settings.embedder else None,
+        )
+
+    def subject_names(self, models: str | None, ladder: str | None) -> list[str]:
+        """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""
+        from pipeline.prompts import read_ladder
+
+        names = [name.strip() for name in (models or "").split(",") if name.strip()]
+        names += read_ladder(ladder) if ladder else []
+        if not names:
+            raise UsageError("--models names no model; expected provider/name, or several separated by commas")
+        names = list(dict.fromkeys(names))
+        for name in names:
+            plugin, rest = _provider(name)
+            plugin.connect(rest, note=self._progress.note)
+        return names
+
+    def subjects(self, names: Sequence[str]) -> Iterator[StoredModel]:
+        """The models one at a time; one that has a role already is not loaded twice."""
+        return (self._kept.get(name) or self._connect(name) for name in names)
+
+    def _connect(self, name: str) -> StoredModel:
+        from pipeline.calls import StoredModel
+
+        plugin, rest = _provider(name)
+        if name.startswith("local/"):
+            # Installed here rather than at the first answer, so that the download has a bar of its own.
+            from pipeline.models._pull import pull
+
+            pull(rest, self._progress.note, self._progress.update)
+        return StoredModel(plugin.connect(rest, note=self._progress.note), self._store, self._progress)
+
+
+def _provider(name: str) -> tuple[Any, str]:
+    """The plug-in of a model's name, and what follows the provider."""
+    from pipeline import plugins
+    from pipeline.settings import has_local_extra
+
+    provider, slash, rest = name.partition("/")
+    if not slash or not rest:
+        raise UsageError(f"{name!r} is no model; expected provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct")
+    if provider in {"local", "hf"} and not has_local_extra():
+        raise MissingExtra(name, "local")
+    return plugins.load("models", provider), rest
