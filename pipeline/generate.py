@@ -55,7 +55,6 @@ class Recipe:
         if self.n < 2 or self.n % 2:
             raise UsageError(f"-n is {self.n}; an even number of at least 2 is expected, half of it for each label")
 
-
     def for_writer(self, name: str) -> Recipe:
         """The recipe with what depends on the writer: many candidates of a free one, few of one that costs money."""
         if self.oversample is not None:

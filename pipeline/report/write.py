@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.report import facts, page, plot
 from pipeline.report.facts import ReportInput
 from pipeline.schema import Report
+from pipeline.store import write_whole
 
 __all__ = ["ReportInput", "write_report"]
 
@@ -29,19 +29,7 @@ def write_report(given: ReportInput, folder: Path) -> Report:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            _replace(folder / name, content)
+            write_whole(folder / name, content)
     except OSError as error:
         raise PipelineError(f"the report cannot be written to {folder}: {error.strerror}") from error
     return report
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
