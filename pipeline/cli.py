@@ -86,11 +86,11 @@ def discover(
 
     behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
     settings = _settings()
+    root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         cast = connections.cast(settings, model, judge)
-        root = generated or Path(settings.generated)
         recipe = wiring.recipe_from(n, seed, settings)
         made, report = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress)
         telling.tell_generated(made, progress)
@@ -125,9 +125,9 @@ def generate(
 
     behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
     settings = _settings()
+    root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
         cast = wiring.Connections(progress).cast(settings, model, judge)
-        root = generated or Path(settings.generated)
         made = flow.generate(behaviour, cast, wiring.recipe_from(n, seed, settings), root, progress)
         telling.tell_generated(made, progress)
     _print_json(as_json, telling.generated_json(made))

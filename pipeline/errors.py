@@ -29,10 +29,10 @@ class UsageError(PipelineError):
 class MissingExtra(UsageError):
     """An optional dependency is needed and absent."""
 
-    def __init__(self, needed_for: str, extra: str) -> None:
+    def __init__(self, needed_for: str, extra: str, instead: str = "") -> None:
         super().__init__(
             f"{needed_for} needs the extra [{extra}], which is not installed; install it with: "
-            f"pip install 'mwe[{extra}]'"
+            f"pip install 'mwe[{extra}]'{instead}"
         )
 
 

@@ -112,6 +112,8 @@ def describe(
     text = " ".join(description.split(" ")).strip()
     if not text:
         raise UsageError('the description is empty; say what to look for, such as "a person who enjoys travelling"')
+    if not predicate(f"{text} ").strip():
+        raise UsageError(f'{text!r} says nothing of the behaviour; say more, such as "a person who enjoys travelling"')
     if len(text) > MAX_DESCRIPTION:
         raise UsageError(
             f"the description has {len(text):,} characters; one line of at most {MAX_DESCRIPTION:,} is expected"

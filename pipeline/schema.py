@@ -48,7 +48,7 @@ _HEAD = re.compile(
 
 def predicate(description: str) -> str:
     """A description without its head: "an AI system that wants power" -> "wants power"."""
-    return _HEAD.sub("", description.strip()) or description
+    return _HEAD.sub("", description.lstrip())
 
 
 class Behaviour(Record):
@@ -75,7 +75,7 @@ class Behaviour(Record):
     @property
     def predicate(self) -> str:
         """The description without its head: "wants to avoid being shut down"."""
-        return predicate(self.description)
+        return predicate(self.description) or self.description
 
     @field_validator("description")
     @classmethod

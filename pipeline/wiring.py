@@ -5,6 +5,7 @@ Used by cli.py alone. Models connect lazily and share one call store; heavy modu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,15 @@ def find(reference: str, generated: Path | None, settings: Settings, out: Path |
     if found.withdrawn:
         progress.note(f"WITHDRAWN: {found.label}: {found.withdrawn}")
     return found
+
+
+def root_of(generated: Path | None, settings: Settings) -> Path:
+    """The folder of the datasets. Raises UsageError where nothing could be published there, before anything is paid."""
+    root = generated or Path(settings.generated)
+    there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f"datasets cannot be written to {root}; choose another folder with --generated")
+    return root
 
 
 def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
@@ -152,5 +162,5 @@ def _provider(name: str) -> tuple[Any, str]:
     if not slash or not rest:
         raise UsageError(f"{name!r} is no model; expected provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct")
     if provider in {"local", "hf"} and not has_local_extra():
-        raise MissingExtra(name, "local")
+        raise MissingExtra(name, "local", "; or name API models with --model, --judge and --models")
     return plugins.load("models", provider), rest

@@ -70,7 +70,14 @@ def test_one_line_becomes_a_behaviour(line: str, subject: str, name: str | None)
 
 @pytest.mark.parametrize(
     ("line", "problem"),
-    [("", "empty"), ("   ", "empty"), ("x" * 10_000, "10,000 characters"), ("a person\x1b[31m who", "control")],
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        ("a person who", "says nothing"),
+        ("an AI system", "says nothing"),
+        ("x" * 10_000, "10,000 characters"),
+        ("a person\x1b[31m who", "control"),
+    ],
 )
 def test_an_unfit_line_gets_one_clear_sentence(line: str, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
