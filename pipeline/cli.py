@@ -137,7 +137,9 @@ def generate(
 @app.command()
 def screen(
     dataset: OneDataset,
-    filter: Annotated[list[str] | None, typer.Option(help="A filter's name; may be given again.")] = None,
+    filter: Annotated[
+        list[str] | None, typer.Option(help="NAME, or NAME:option=number such as preference:threshold=.9; repeatable.")
+    ] = None,
     judge: Judge = None,
     behaviour: BehaviourOption = None,
     subject: Subject = None,
@@ -145,7 +147,7 @@ def screen(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a dataset again, every filter on every item."""
+    """Judge a dataset again, every filter on every item; a version gives the next version."""
     from pipeline import flow
     from pipeline.ports import Screening
     from pipeline.screen import DEFAULT_FILTERS, load_filters
@@ -155,18 +157,23 @@ def screen(
         found = wiring.find(dataset, generated, settings, None, progress)
         meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
         names = filter or list(DEFAULT_FILTERS)
-        load_filters(names)
-        needs_embedder = settings.embedder if "relevance" in names else None
+        chosen = [each.name for each in load_filters(names)]
+        needs_embedder = settings.embedder if "relevance" in chosen else None
         connections = wiring.Connections(progress)
         screening = Screening(
             behaviour=meant,
             judge=connections.model(judge or settings.judge),
             embedder=connections.model(needs_embedder) if needs_embedder else None,
         )
-        verdicts = flow.screen(found, screening, names)
+        verdicts, version, is_new = flow.screen(found, screening, names)
         for each in dict.fromkeys(verdict.filter for verdict in verdicts):
             own = [verdict for verdict in verdicts if verdict.filter == each]
-            progress.note(f"{each}: would keep {sum(verdict.keep for verdict in own)} of {len(own)}")
+            progress.note(f"{each}: keeps {sum(verdict.keep for verdict in own)} of {len(own)}")
+        if version is not None:
+            state = "published" if is_new else "nothing new: the same items are"
+            progress.note(f"{state} {version.label}, {len(version.items)} items, in {version.path}")
+        elif found.manifest is not None:
+            progress.note("no item passes every filter for both labels; nothing is published")
     statements = {item.id: item.text for item in (*found.items, *found.rejected)}
     _print_json(
         as_json,

@@ -9,7 +9,7 @@ A line about a behaviour becomes a published dataset and a scaling curve:
     report     a trend over sizes, a verdict, a plot, a page    pipeline/scaling/, pipeline/report/
 
 Every call to a model goes through the call store (pipeline/calls.py): a run that died is simply run again.
-Names of models become objects in cli.py; nothing here prints.
+Names of models become objects in wiring.py, for cli.py; nothing here prints.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from pipeline import generate as writing
 from pipeline import plugins, store
 from pipeline.calls import StoredModel
 from pipeline.ports import Progress, Screening
-from pipeline.publish import publish, total_calls
+from pipeline.publish import publish, republish, total_calls
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.labels import agreement, read
 from pipeline.schema import Behaviour, Calls, Point, Report, Verdict
-from pipeline.screen import DEFAULT_FILTERS, judge_all, load_filters
+from pipeline.screen import DEFAULT_FILTERS, Screened, as_written, judge_all, load_filters, settle
+from pipeline.screen import screen as select
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,29 @@ def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Pat
     return Generated(dataset, is_new, written, calls)
 
 
-def screen(dataset: store.Dataset, screening: Screening, names: Sequence[str]) -> list[Verdict]:
-    """Every named filter on every item, kept and rejected ones alike."""
-    return judge_all((*dataset.items, *dataset.rejected), load_filters(names), screening)
+def screen(
+    dataset: store.Dataset, screening: Screening, specifications: Sequence[str]
+) -> tuple[list[Verdict], store.Dataset | None, bool]:
+    """Every filter on every item, kept and rejected ones alike; a version gives the next version.
+
+    Returns the verdicts, the version (None for a bare file, or if nothing is left) and whether it is new.
+    """
+    filters = load_filters(specifications)
+    items = [*dataset.items, *map(as_written, dataset.rejected)]
+    verdicts = judge_all(items, filters, screening)
+    every = [verdict for judged in verdicts for verdict in judged]
+    if dataset.manifest is None:
+        return every, None, False
+    passed = settle(items, verdicts, screening)
+    balance = plugins.load("filters", "balance").make()
+    chosen = select(passed.kept, [balance], screening)
+    if not chosen.kept:
+        return every, None, False
+    outcome = Screened(writing.shuffled(chosen.kept, dataset.manifest.seed), (*passed.rejected, *chosen.rejected), ())
+    roles = {"judge": screening.judge, "embedder": screening.embedder}
+    models = {role: model for role, model in roles.items() if isinstance(model, StoredModel)}
+    version, is_new = republish(dataset, outcome, models, [*filters, balance])
+    return every, version, is_new
 
 
 def run(

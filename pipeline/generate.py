@@ -182,9 +182,7 @@ class _Work:
         passed = [item for items in self.passed.values() for item in items]
         chosen = screen(passed, [balance], self.screening)
         self._reject(chosen.rejected)
-        kept = sorted(chosen.kept, key=lambda item: item.id)
-        random.Random(f"order {self.recipe.seed}").shuffle(kept)
-        self.outcome.kept = kept
+        self.outcome.kept = list(shuffled(chosen.kept, self.recipe.seed))
         self.outcome.balance = balance
         return self.outcome
 
@@ -238,6 +236,13 @@ class _Work:
             turns.append(Message("assistant", "\n".join(f"- {statement}" for statement in statements)))
         turns.append(Message("user", prompts.render(template, description=self.behaviour.phrase)))
         return (*turns, Message("assistant", PREFILL))
+
+
+def shuffled(items: Sequence[Item], seed: int) -> tuple[Item, ...]:
+    """The items in an order that depends on the seed and on nothing that was judged."""
+    ordered = sorted(items, key=lambda item: item.id)
+    random.Random(f"order {seed}").shuffle(ordered)
+    return tuple(ordered)
 
 
 def settings(recipe: Recipe, form: ModuleType) -> dict[str, object]:

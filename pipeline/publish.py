@@ -6,6 +6,7 @@ import html
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.calls import StoredModel
 from pipeline.errors import UsageError
 from pipeline.ports import Filter
 from pipeline.schema import Behaviour, Calls, Item, Manifest, RejectedItem
+from pipeline.screen import Screened
 
 
 def publish(
@@ -56,6 +58,39 @@ def publish(
         sha256={},
     )
     folder, is_new = store.publish(root, manifest, items, rejected, _card(manifest, items))
+    return store.find(str(folder), root), is_new
+
+
+def republish(
+    dataset: store.Dataset, outcome: Screened, models: Mapping[str, StoredModel], filters: Sequence[Filter]
+) -> tuple[store.Dataset, bool]:
+    """Publish a version's items, judged again, as the next version; what wrote them stays as it was recorded.
+
+    `models` are the judge and the embedder. Returns the version and whether it is new.
+    """
+    old = dataset.manifest
+    if old is None:
+        raise UsageError(f"{dataset.label} is no version; verdicts on a bare file are not published")
+    dropped = Counter(item.reason.split(":")[0] for item in outcome.rejected)
+    counts = {
+        "duplicate": dropped.get("duplicates", 0),
+        "dropped": dict(sorted(dropped.items())),
+        "kept": dict(sorted(Counter(item.answer_matching_behavior for item in outcome.kept).items())),
+    }
+    info = {role: {**model.info.model_dump(mode="json"), "settings": {}} for role, model in models.items()}
+    manifest = old.model_copy(
+        update={
+            "models": {**old.models, **info},
+            "filters": [{"name": f.name, "version": f.version, "options": dict(f.options)} for f in filters],
+            "counts": {**old.counts, **counts},
+            "calls": total_calls(list(models.values())),
+            "overlap": {"generator_is_judge": old.models["generator"]["name"] == info["judge"]["name"]},
+            "program_version": program_version(),
+            "created_at": now(),
+        }
+    )
+    root = dataset.path.parent.parent
+    folder, is_new = store.publish(root, manifest, outcome.kept, outcome.rejected, _card(manifest, outcome.kept))
     return store.find(str(folder), root), is_new
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline import plugins
+from pipeline.errors import UsageError
 from pipeline.ports import Filter, Screening
 from pipeline.schema import Item, RejectedItem, Verdict
 
@@ -22,9 +23,24 @@ class Screened:
     verdicts: tuple[Verdict, ...]
 
 
-def load_filters(names: Sequence[str]) -> list[Filter]:
-    """The filters of these names with their default options. Raises UsageError for an unknown name."""
-    return [plugins.load("filters", name).make() for name in names]
+def load_filters(specifications: Sequence[str]) -> list[Filter]:
+    """The filters of these specifications: `name`, or `name:option=number,option=number`.
+
+    Raises UsageError for a name or an option that there is not.
+    """
+    return [_load(specification) for specification in specifications]
+
+
+def _load(specification: str) -> Filter:
+    name, _, rest = specification.partition(":")
+    module = plugins.load("filters", name)
+    try:
+        options = {key: float(value) for key, value in (part.split("=") for part in rest.split(",") if part)}
+        made: Filter = module.make(**options)
+    except (TypeError, ValueError):
+        known = ", ".join(f"{key}={value}" for key, value in module.make().options.items())
+        raise UsageError(f"{specification!r} is no filter with its options; {name} has {known}") from None
+    return made
 
 
 def screen(items: Sequence[Item], filters: Sequence[Filter], screening: Screening) -> Screened:
@@ -49,9 +65,25 @@ def screen(items: Sequence[Item], filters: Sequence[Filter], screening: Screenin
     return Screened(tuple(kept), tuple(rejected), tuple(verdicts))
 
 
-def judge_all(items: Sequence[Item], filters: Sequence[Filter], screening: Screening) -> list[Verdict]:
-    """Every filter on every item, whatever the others say; for judging published data again."""
-    return [verdict for each in filters for verdict in _judge(each, items, screening)]
+def judge_all(items: Sequence[Item], filters: Sequence[Filter], screening: Screening) -> list[list[Verdict]]:
+    """Every filter on every item, whatever the others say: a list a filter, in the order of the items."""
+    return [_judge(each, items, screening) for each in filters]
+
+
+def settle(items: Sequence[Item], verdicts: Sequence[Sequence[Verdict]], screening: Screening) -> Screened:
+    """What verdicts of `judge_all` come to: an item stays if every filter keeps it, else the first turns it down."""
+    kept: list[Item] = []
+    rejected: list[RejectedItem] = []
+    for position, item in enumerate(items):
+        own = [judged[position] for judged in verdicts]
+        for verdict in own:
+            item = with_scores(item, verdict, screening)
+        against = next((verdict for verdict in own if not verdict.keep), None)
+        if against is None:
+            kept.append(item)
+        else:
+            rejected.append(reject(item, against))
+    return Screened(tuple(kept), tuple(rejected), tuple(verdict for judged in verdicts for verdict in judged))
 
 
 def _judge(judging: Filter, items: Sequence[Item], screening: Screening) -> list[Verdict]:
@@ -75,6 +107,11 @@ def with_scores(item: Item, verdict: Verdict, screening: Screening) -> Item:
 def reject(item: Item, verdict: Verdict) -> RejectedItem:
     """The item with the reason why a filter turned it down."""
     return RejectedItem(**item.model_dump(), reason=f"{verdict.filter}: {verdict.reason}")
+
+
+def as_written(item: RejectedItem) -> Item:
+    """A rejected item without the reason: what it was before it was turned down."""
+    return Item(**item.model_dump(exclude={"reason"}))
 
 
 def accepting(screening: Screening, items: Sequence[Item]) -> Screening:

@@ -123,6 +123,26 @@ def test_a_published_file_is_run_and_reported_without_an_import_step(mwe: Run, t
     assert 0 <= verdicts[0]["scores"]["label"] <= 1
 
 
+def test_judging_a_version_again_with_another_threshold_gives_the_next_version(mwe: Run, tmp_path: Path) -> None:
+    data(mwe("generate", LINE, *FAKES, "-n", "20", "--json"))
+    command = ("screen", "is-fond-of-trains", "--judge", "fake/judge", "--filter", "preference:threshold=.97", "--json")
+    verdicts = data(mwe(*command))["verdicts"]
+    folder = tmp_path / "here" / "generated" / "is-fond-of-trains"
+    first, second = (
+        [json.loads(line) for line in (folder / v / "items.jsonl").read_text().splitlines()] for v in ("v1", "v2")
+    )
+    keeps = {row["id"] for row in verdicts if row["keep"]}
+    assert second
+    assert {row["id"] for row in second} <= keeps
+    assert all(row["label_confidence"] > 0.97 for row in second)
+    manifest = json.loads((folder / "v2" / "manifest.json").read_text())
+    assert manifest["filters"][0]["options"] == {"threshold": 0.97}
+    assert manifest["counts"]["written"] == manifest["counts"]["unparsed"] + len(verdicts)
+    assert len(verdicts) == sum(1 for v in ("items", "rejected") for _ in (folder / "v1" / f"{v}.jsonl").open())
+    assert len(first) == 20
+    assert "nothing new" in mwe("screen", "is-fond-of-trains@v2", *command[2:]).stderr
+
+
 def test_a_spot_check_takes_one_key_an_item_and_goes_on_where_it_stopped(mwe: Run) -> None:
     data(mwe("generate", LINE, *FAKES, "-n", "20", "--json"))
     command = ("check", "is-fond-of-trains", "--sample", "6", "--rater", "ada", "--json")
@@ -168,6 +188,7 @@ def test_a_behaviour_that_nobody_can_write_exits_3_publishes_nothing_and_names_t
         (["run", "absent", "--ladder", "absent"], "no"),
         (["discover", LINE, *FAKES, "--models", ","], "--models names no model"),
         (["behaviours", "show", "absent"], "no behaviour named"),
+        (["screen", "x.jsonl", "--filter", "preference:height=1"], "no dataset"),
         (["nonsense"], "No such command"),
         (["generate", LINE, "--nonsense"], "No such option"),
     ],
