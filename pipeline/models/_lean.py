@@ -140,7 +140,10 @@ def load_lean(folder: Path, device: str, dtype: str) -> Lean:
     tensors: dict[str, Tensor] = {}
     for path in weight_files(folder):
         with safe_open(path, framework="pt") as file:
-            tensors |= {name: file.get_tensor(name).to(device, getattr(torch, dtype)) for name in file.keys()}  # noqa: SIM118
+            for name in file.keys():  # noqa: SIM118
+                tensor = file.get_tensor(name).to(device, getattr(torch, dtype))
+                # A tensor that is kept as it is would keep the whole file mapped; the others are packed into copies.
+                tensors[name] = tensor if name.endswith("_proj.weight") else tensor.clone()
     try:
         return Lean(config, tensors)
     except (KeyError, RuntimeError) as error:
