@@ -20,7 +20,7 @@ from pipeline.schema import Item, Verdict
 class Preference:
     """`threshold` is the least probability, in 0..1, that the item's matching answer is right."""
 
-    threshold: float = 0.75
+    threshold: float = 0.85
     name: str = "preference"
     version: int = 1
     options: Mapping[str, Any] = field(init=False)

@@ -76,7 +76,7 @@ def test_a_writer_of_rubbish_gets_nothing_kept_and_nothing_lost(
     monkeypatch.setattr(form, "parse", lambda *_: None)
     written = write(tmp_path, Recipe(n=4))
     assert written.kept == []
-    assert written.unparsed == written.written == 4 * 16
+    assert written.unparsed == written.written == 4 * 20
 
 
 def test_a_writer_that_costs_money_is_asked_for_fewer_candidates() -> None:
