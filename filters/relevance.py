@@ -44,9 +44,12 @@ WEIGHTS = {
 
 @dataclass
 class Relevance:
-    """`threshold` is the least probability, in 0..1, that the item is about the behaviour."""
+    """`threshold` is the least probability, in 0..1, that the item is about the behaviour.
 
-    threshold: float = 0.5
+    Of 50 items that were read, those off topic had .58, .59 and .71, and all good ones but one above .89.
+    """
+
+    threshold: float = 0.7
     name: str = "relevance"
     version: int = 1
     options: Mapping[str, Any] = field(init=False)
