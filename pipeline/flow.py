@@ -73,7 +73,6 @@ def discover(
 
 def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Path, progress: Progress) -> Generated:
     """Write, screen, publish."""
-    recipe = recipe.for_writer(cast.generator.info.name)
     filters = load_filters(DEFAULT_FILTERS)
     written = writing.generate(behaviour, cast.generator, cast.screening(behaviour), filters, recipe, progress)
     roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder}
@@ -90,7 +89,7 @@ def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Pat
         counts=written.counts,
         models=models,
         calls=calls,
-        settings={"generator": writing.settings(recipe, form)},
+        settings={"generator": writing.settings(written.recipe, form)},
         filters=[*filters, written.balance] if written.balance else filters,
         templates=[template for templates in form.TEMPLATES.values() for template in templates],
         seed=recipe.seed,

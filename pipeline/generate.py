@@ -66,6 +66,8 @@ class Recipe:
 class Written:
     """What a run of the generator came to."""
 
+    recipe: Recipe
+    """The recipe as it was followed, with what depends on the writer."""
     kept: list[Item] = field(default_factory=list)
     rejected: list[RejectedItem] = field(default_factory=list)
     requested: int = 0
@@ -135,7 +137,7 @@ class _Work:
         self.screening, self.filters, self.progress = screening, filters, progress
         self.asked: Counter[str] = Counter()
         self.passed: dict[str, list[Item]] = {label: [] for label in form.LABELS}
-        self.outcome = Written(requested=recipe.n)
+        self.outcome = Written(recipe, requested=recipe.n)
 
     def next_round(self) -> dict[str, int]:
         """How many candidates to write now, per label; empty when done."""
