@@ -93,6 +93,10 @@ class Choice:
     """The options exactly as scored."""
     standard_error: float | None = None
     """Of the first option's probability among the valid answers; only for sampled estimates."""
+    bounded: tuple[int, ...] = ()
+    """Indices of the options that were missing from the listed tokens: their probability is an upper bound."""
+    refused: float | None = None
+    """Share of the answers that were refusals, in 0..1; None where no answer was asked for, only its probability."""
     passage_log_probability: float | None = None
     """Sum of the natural-log probabilities of the passage's tokens; None where the model gives none."""
     passage_tokens: int | None = None

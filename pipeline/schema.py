@@ -185,9 +185,18 @@ class Answer(Record):
     says_yes: bool | None = None
     """The more probable answer is "Yes"; None where the answers are not yes and no."""
     estimator: str
-    """How the probability was found: `loglikelihood`, `top_logprobs` or `samples`."""
+    """How the probability was found: `loglikelihood`, `top_logprobs` or `samples`; two of them, joined by "+", where
+    the two orders of an item were answered differently."""
     answer_form: str
     """The matching answer exactly as it was scored; the leading space goes where the prompt ends in white space."""
+    standard_error: float | None = None
+    """Of `p_matching`, from the number of draws; None where it was not sampled."""
+    bounded: bool = False
+    """An answer was missing from the listed tokens, and its probability is the most that it can have."""
+    refused: float | None = None
+    """Share of the replies that were refusals, in 0..1; None where no reply was asked for, only its probability."""
+    orders: int = 1
+    """Orders of the choices that the item was asked in; with 2, the figures are means over both."""
 
 
 class ModelInfo(Record):
@@ -237,9 +246,14 @@ class Point(Record):
     """Mean probability of giving any valid answer."""
     yes_rate: float | None
     position_bias: float | None
+    """Mean probability of the choice that is listed first, less .5, over the items asked in both orders; in -.5..+.5."""
     refusal_rate: float | None
+    """Share of the replies that were refusals; None where only probabilities were read."""
     comprehension: float | None
     estimator: str
+    """That of the answers; several, joined by "+", where they differ."""
+    bounded_rate: float | None = None
+    """Share of the items with an answer missing from the listed tokens; None where none was listed."""
 
 
 class Trend(Record):
