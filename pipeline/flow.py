@@ -8,7 +8,7 @@ A line about a behaviour becomes a published dataset and a scaling curve:
     evaluate   models of several sizes answer the items         pipeline/evaluate.py, pipeline/models/
     report     a trend over sizes, a verdict, a plot, a page    pipeline/scaling/, pipeline/report/
 
-Every call to a model goes through the call store (pipeline/calls.py): a run that died is simply run again.
+Every call to a model goes through the call store (pipeline/calls/): a run that died is simply run again.
 Names of models become objects in wiring.py, for cli.py; nothing here prints.
 """
 
