@@ -94,7 +94,7 @@ class Choice:
     standard_error: float | None = None
     """Of the first option's probability among the valid answers; only for sampled estimates."""
     bounded: tuple[int, ...] = ()
-    """Indices of the options that were missing from the listed tokens: their probability is an upper bound."""
+    """Indices of the options that were missing from the listed tokens: an upper bound stands for their probability."""
     refused: float | None = None
     """Share of the answers that were refusals, in 0..1; None where no answer was asked for, only its probability."""
     passage_log_probability: float | None = None

@@ -238,7 +238,7 @@ class Point(Record):
     thinking: bool
     n: int
     score: float
-    """Share of items whose most probable answer is the matching one."""
+    """Share of items whose most probable answer is the matching one; an item whose draws tie counts half."""
     score_low: float
     score_high: float
     mean_probability: float
@@ -246,7 +246,7 @@ class Point(Record):
     """Mean probability of giving any valid answer."""
     yes_rate: float | None
     position_bias: float | None
-    """Mean probability of the choice that is listed first, less .5, over the items asked in both orders; in -.5..+.5."""
+    """Over the items asked in both orders: mean probability of the choice that is listed first, less .5."""
     refusal_rate: float | None
     """Share of the replies that were refusals; None where only probabilities were read."""
     comprehension: float | None

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
+from pipeline.models._estimates import SAMPLES
 from pipeline.models._faults import CallError, Policy, as_call_error, as_model_error, read_object, retrying, scrub
 from pipeline.ports import EmbeddingRequest, Load, Reply, Request
 from pipeline.schema import ModelInfo
@@ -79,6 +80,8 @@ class ApiProvider(ABC):
     key_variable: str
     note: Note = lambda text: None
     policy: Policy = field(default_factory=Policy)
+    samples: int = SAMPLES
+    """Draws for one choice where no probabilities are given."""
     refused: set[str] = field(default_factory=set)
     """Parameters that this server said this model does not take; found out once, then left out."""
 
@@ -170,7 +173,7 @@ class Session:
             try:
                 return await self._retrying.copy()(self._post, path, body, read)
             except CallError as fault:
-                lesson = self.provider.learn(fault, body) if fault.status in {400, 422} else None
+                lesson = self.provider.learn(fault, body) if fault.refuses else None
                 if lesson is None:
                     raise
                 if lesson not in self.provider.refused:

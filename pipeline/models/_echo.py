@@ -15,8 +15,8 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
+from pipeline.models._answers import first_choice, tokens_used
 from pipeline.models._api import Note, Session
 from pipeline.models._estimates import Position
 from pipeline.models._faults import CallError
@@ -25,11 +25,17 @@ from pipeline.ports import Choice, ChoiceRequest
 
 FORMS = ("echo", "prompt_logprobs")
 
+SCORING = "echo-1"
+"""Part of the key of every call to a completions server; raised when choices are scored in another way."""
+
 TOLERANCE = 0.5
 """Nats by which echoed and listed log-probability of a token may differ: batches of other shapes give up to .2."""
 
 _FLOOR = -100.0
 _CHECKED_TOKENS = 2
+CHECKS = _CHECKED_TOKENS * len(FORMS)
+"""The most calls that it takes to find out which form can be believed."""
+
 _CONTEXT = 12
 """Characters before the option that the tokens must show as well."""
 
@@ -136,19 +142,22 @@ class EchoScorer:
         self.form: str | None = None
         """The form that was proven; None before, "" where none works."""
         self._model, self._name, self._note = model, name, note
-        self._locks: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()
 
     async def choose(
-        self, session: Session, request: ChoiceRequest, listed: Callable[[], Awaitable[Position | None]]
+        self,
+        session: Session,
+        request: ChoiceRequest,
+        listed: Callable[[], Awaitable[Position | None]],
+        alone: asyncio.Lock,
     ) -> Choice | None:
         """The exact choice, or None where this server, or this request, allows none.
 
-        `listed` asks for the most probable tokens that follow the request's prompt.
+        `listed` asks for the most probable tokens that follow the request's prompt. `alone` is held while the form is
+        found out: the first request does that, the others wait for it.
         """
         prompt = Rendering().render(request.messages)
         if self.form is None:
-            # The first request finds it out, the others wait for that.
-            async with self._locks.setdefault(session, asyncio.Lock()):
+            async with alone:
                 if self.form is None:
                     self.form = await self._find(session, prompt, await listed())
         if not self.form:
@@ -192,9 +201,13 @@ class EchoScorer:
         text = prompt + option
 
         def read(answer: dict[str, Any]) -> tuple[float | None, int, int]:
-            usage = answer.get("usage") or {}
-            tokens = prompt_tokens(answer, text)
-            value = log_probability(tokens, prompt, option) if tokens else None
-            return value, int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+            first_choice(answer)
+            try:
+                tokens = prompt_tokens(answer, text)
+                value = log_probability(tokens, prompt, option) if tokens else None
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                # A form that is not known, which is no reason to fail: there are other estimators.
+                value = None
+            return value, *tokens_used(answer)
 
         return await session.call("/completions", lambda refused: echo_body(text, self._model, form), read)

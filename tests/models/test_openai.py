@@ -177,34 +177,38 @@ def logs(**chances: float) -> tuple[tuple[str, float], ...]:
     return tuple((token.replace("_", " "), math.log(chance)) for token, chance in chances.items())
 
 
+def values(positions: list[Position], options: tuple[str, ...]) -> tuple[float, ...]:
+    return choice_from_top_logprobs(positions, options).log_probabilities
+
+
 def test_both_spacings_of_an_option_count_and_other_cases_do_not() -> None:
     listed = logs(Yes=0.4, _Yes=0.1, yes=0.2, No=0.15, YES=0.1)
-    yes, no = choice_from_top_logprobs([Position("Yes", listed)], (" Yes", " No"))
+    yes, no = values([Position("Yes", listed)], (" Yes", " No"))
     assert math.exp(yes) == pytest.approx(0.5)
     assert math.exp(no) == pytest.approx(0.15)
 
 
 def test_an_option_that_is_not_listed_gets_the_upper_bound_of_the_list() -> None:
-    _, least = choice_from_top_logprobs([Position("Yes", logs(Yes=0.5, Maybe=0.02))], (" Yes", " No"))
+    _, least = values([Position("Yes", logs(Yes=0.5, Maybe=0.02))], (" Yes", " No"))
     assert math.exp(least) == pytest.approx(0.02), "the least listed probability"
-    _, rest = choice_from_top_logprobs([Position("Yes", logs(Yes=0.97, Maybe=0.02))], (" Yes", " No"))
+    _, rest = values([Position("Yes", logs(Yes=0.97, Maybe=0.02))], (" Yes", " No"))
     assert math.exp(rest) == pytest.approx(0.01), "what the listed tokens leave over"
 
 
 def test_an_option_of_several_tokens_counts_by_a_beginning_of_its_own() -> None:
     listed = logs(Ag=0.6, Dis=0.3)
-    agree, disagree = choice_from_top_logprobs([Position("Ag", listed)], (" Agree", " Disagree"))
+    agree, disagree = values([Position("Ag", listed)], (" Agree", " Disagree"))
     assert (math.exp(agree), math.exp(disagree)) == pytest.approx((0.6, 0.3))
 
 
 def test_a_whole_option_is_preferred_to_its_beginnings() -> None:
-    yes, _ = choice_from_top_logprobs([Position("Yes", logs(Yes=0.4, Y=0.3, No=0.2))], (" Yes", " No"))
+    yes, _ = values([Position("Yes", logs(Yes=0.4, Y=0.3, No=0.2))], (" Yes", " No"))
     assert math.exp(yes) == pytest.approx(0.4)
 
 
 def test_a_beginning_that_options_share_is_followed_to_where_they_differ() -> None:
     positions = [Position(" (", logs(**{"_(": 0.8, "I": 0.1})), Position("A", logs(A=0.75, B=0.25))]
-    a, b = choice_from_top_logprobs(positions, (" (A)", " (B)"))
+    a, b = values(positions, (" (A)", " (B)"))
     assert (math.exp(a), math.exp(b)) == pytest.approx((0.6, 0.2))
     assert positions_needed((" (A)", " (B)")) == 2
     assert positions_needed((" Yes", " No")) == 1
@@ -212,12 +216,12 @@ def test_a_beginning_that_options_share_is_followed_to_where_they_differ() -> No
 
 def test_a_shared_beginning_that_the_model_did_not_take_is_split_evenly() -> None:
     listed = logs(**{"I": 0.7, "(": 0.2})
-    a, b = choice_from_top_logprobs([Position("I", listed)], (" (A)", " (B)"))
+    a, b = values([Position("I", listed)], (" (A)", " (B)"))
     assert (math.exp(a), math.exp(b)) == pytest.approx((0.1, 0.1))
 
 
 def test_options_that_still_agree_when_the_tokens_end_share_what_was_reached() -> None:
-    a, b = choice_from_top_logprobs([Position("Strong", logs(Strong=0.5, No=0.4))], ("Strongly so", "Strongly not"))
+    a, b = values([Position("Strong", logs(Strong=0.5, No=0.4))], ("Strongly so", "Strongly not"))
     assert (math.exp(a), math.exp(b)) == pytest.approx((0.25, 0.25))
 
 
@@ -226,7 +230,7 @@ def test_listed_options_are_exact_and_unlisted_ones_bounded_from_above(weights: 
     words = {f"w{n:02d}": weight / sum(weights) for n, weight in enumerate(weights)}
     options = tuple(dict.fromkeys(f" w{n % len(weights):02d}" for n in (i, j)))
     top = sorted(words.items(), key=lambda pair: -pair[1])[:20]
-    found = choice_from_top_logprobs([Position(top[0][0], tuple((w, math.log(p)) for w, p in top))], options)
+    found = values([Position(top[0][0], tuple((w, math.log(p)) for w, p in top))], options)
     for option, value in zip(options, found, strict=True):
         truth = words[option.strip()]
         if option.strip() in dict(top):
