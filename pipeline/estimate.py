@@ -138,13 +138,15 @@ class Plan:
 
 def estimate(plan: Plan) -> Estimate:
     """What the plan will ask of its models and what that will cost. Nothing is sent."""
-    seen = {case: _rehearse(plan, case) for case in CASES}
+    models = [model for model in (plan.writer, plan.judge, plan.embedder, *plan.subjects) if model is not None]
+    priced = {model.info.name: model.price for model in models}
+    # Where everything runs here there is nothing to reckon.
+    all_free = all(price and price.is_free for price in priced.values())
+    seen = {case: {} if all_free else _rehearse(plan, case) for case in CASES}
     stages = [
         StageEstimate(stage=stage, model=model, **{case: seen[case].get((stage, model), Figures()) for case in CASES})
         for stage, model in dict.fromkeys(key for case in CASES for key in seen[case])
     ]
-    models = [model for model in (plan.writer, plan.judge, plan.embedder, *plan.subjects) if model is not None]
-    priced = {model.info.name: model.price for model in models}
     return Estimate(
         stages=stages,
         cost={case: _total(getattr(stage, case).cost for stage in stages) for case in CASES},
