@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from pipeline.errors import UsageError
-from pipeline.formats.choices import in_other_order, is_lettered
+from pipeline.formats._choices import in_other_order, is_lettered
 from pipeline.ports import Choice, ChoiceModel, ChoiceRequest, Message
 from pipeline.schema import Answer, Item, ModelInfo, Point
 from pipeline.statistics import Interval, clusters, interval_of_majority, interval_of_proportion

@@ -119,6 +119,7 @@ class Connections:
         from pipeline.calls import CallStore
 
         self._progress, self._store, self._prices = progress, CallStore(), prices_from(prices, settings)
+        self._samples = settings.samples
         self._kept: dict[str, StoredModel] = {}
         self.purse = Purse(settings.budget if budget is None else budget)
         """The command's money."""
@@ -157,8 +158,7 @@ class Connections:
             raise UsageError("--models names no model; expected provider/name, or several separated by commas")
         names = list(dict.fromkeys(names))
         for name in names:
-            plugin, rest = _provider(name)
-            plugin.connect(rest, note=self._progress.note)
+            self._provider(name)
         return names
 
     def subjects(self, names: Sequence[str]) -> Iterator[StoredModel]:
@@ -166,13 +166,23 @@ class Connections:
         return (self._kept.get(name) or self._connect(name) for name in names)
 
     def _connect(self, name: str) -> StoredModel:
-        plugin, rest = _provider(name)
+        provider = self._provider(name)
         if name.startswith("local/"):
             # Installed here rather than at the first answer, so that the download has a bar of its own.
             from pipeline.models._pull import pull
 
-            pull(rest, self._progress.note, self._progress.update)
-        return self._stored(plugin.connect(rest, note=self._progress.note))
+            pull(name.removeprefix("local/"), self._progress.note, self._progress.update)
+        return self._stored(provider)
+
+    def _provider(self, name: str) -> Provider:
+        """What stands behind a name, as the settings want it. Nothing is loaded or sent."""
+        from pipeline.models._api import ApiProvider
+
+        plugin, rest = _plugin(name)
+        provider: Provider = plugin.connect(rest, note=self._progress.note)
+        if isinstance(provider, ApiProvider):
+            provider.samples = self._samples
+        return provider
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
@@ -187,9 +197,8 @@ class Connections:
         """A model to reckon with rather than to ask: nothing is loaded or downloaded."""
         from pipeline.estimate import Unloaded
 
-        plugin, rest = _provider(name)
-        here = name.startswith(("local/", "hf/"))
-        return self._stored(Unloaded(name) if here else plugin.connect(rest, note=self._progress.note))
+        _plugin(name)
+        return self._stored(Unloaded(name) if name.startswith(("local/", "hf/")) else self._provider(name))
 
     def check_budget(self, estimate: Estimate) -> None:
         """Whether the budget can be kept; the purse then knows what to expect.
@@ -210,7 +219,7 @@ def _how_to_price(names: Sequence[str]) -> str:
     )
 
 
-def _provider(name: str) -> tuple[Any, str]:
+def _plugin(name: str) -> tuple[Any, str]:
     """The plug-in of a model's name, and what follows the provider."""
     from pipeline import plugins
     from pipeline.settings import has_local_extra
