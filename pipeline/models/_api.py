@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
-from pipeline.models._faults import CallError, Policy, as_call_error, as_model_error, read_object, retrying, scrub
+from pipeline.models._faults import CallError, Policy, as_model_error
+from pipeline.models._session import LiveSession, Session
 from pipeline.ports import EmbeddingRequest, Reply, Request
 from pipeline.schema import ModelInfo
 
@@ -28,10 +29,8 @@ ENGINE = "mwe-api-1"
 CONNECT_SECONDS = 10.0
 EMBEDDINGS_PER_CALL = 128
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_MOST_REBUILDS = 10
 
 Note = Callable[[str], None]
-ReplyType = TypeVar("ReplyType")
 
 
 def setting(name: str) -> str | None:
@@ -95,6 +94,13 @@ class ApiProvider(ABC):
     def open_client(self, key: str) -> tuple[ModuleType, Any]:
         """The SDK's module and an async client with `post` and `close`, its own retries off."""
 
+    def open_session(self, key: str) -> Session:
+        """What the requests of one `answer` go through. Called inside the event loop, once for each `answer`.
+
+        Overridden where requests reach the server in another way than one by one.
+        """
+        return LiveSession(self, key)
+
     @abstractmethod
     async def ask(self, session: Session, requests: Sequence[Request]) -> list[Reply]:
         """Put one unit of work to the server: one request, or several embeddings. Raises CallError."""
@@ -138,60 +144,6 @@ class ApiProvider(ABC):
         return key
 
 
-class Session:
-    """One batch's line to the server: client, retries, and the parameters it turned out not to take."""
-
-    def __init__(self, provider: ApiProvider, key: str) -> None:
-        self.provider = provider
-        self.secret = key if key != "none" else ""
-        self.sdk, self.client = provider.open_client(key)
-        self.reached = False
-        self._retrying = retrying(provider.policy, lambda: self.reached, lambda text: self._tell(text))
-
-    def _tell(self, text: str) -> None:
-        self.provider.note(f"{self.provider.name} {scrub(text, self.secret)}")
-
-    async def call(
-        self,
-        path: str,
-        build: Callable[[frozenset[str]], dict[str, Any]],
-        read: Callable[[dict[str, Any]], ReplyType],
-    ) -> ReplyType:
-        """POST what `build` makes of the refused parameters, and `read` the answer; faults that heal are retried.
-
-        A parameter that a 400 refuses is left out from then on. Raises CallError when nothing helps.
-        """
-        for _ in range(_MOST_REBUILDS):
-            body = build(frozenset(self.provider.refused))
-            try:
-                return await self._retrying.copy()(self._post, path, body, read)
-            except CallError as fault:
-                lesson = self.provider.learn(fault, body) if fault.status in {400, 422} else None
-                if lesson is None:
-                    raise
-                if lesson not in self.provider.refused:
-                    self.provider.refused.add(lesson)
-                    self._tell(f"does not take {lesson}; going on without it")
-        raise CallError("the server keeps refusing parameters of the request", 400)
-
-    async def _post(self, path: str, body: dict[str, Any], read: Callable[[dict[str, Any]], ReplyType]) -> ReplyType:
-        fault = None
-        try:
-            text = await self.client.post(path, body=body, cast_to=str)
-        except self.sdk.APIError as error:
-            fault = as_call_error(error)
-        # Raised outside of the handler: the SDK's exception holds the request with the key in its headers.
-        self.reached = self.reached or fault is None or fault.status is not None
-        if fault:
-            raise fault
-        answer = read_object(text)
-        try:
-            return read(answer)
-        except (KeyError, TypeError, ValueError, AttributeError) as form:
-            what = f"the answer is not of the expected form ({type(form).__name__}: {form})"
-            raise CallError(what, 200, heals=True) from form
-
-
 class _Batch:
     """Workers that take units of work from one list and put replies into one queue; a worker's end is a {}."""
 
@@ -201,14 +153,15 @@ class _Batch:
         starts = range(0, len(requests), size)
         self.units = iter([range(start, min(start + size, len(requests))) for start in starts])
         self.waiting = len(requests)
-        self.working = min(provider.policy.concurrency, len(starts))
+        self.working = len(starts)
         self.error: ModelError | None = None
         self.workers: list[asyncio.Task[None]] = []
         self.session: Session | None = None
 
     async def start(self) -> None:
         self.replies: asyncio.Queue[dict[int, Reply]] = asyncio.Queue()
-        self.session = Session(self.provider, self.key)
+        self.session = self.provider.open_session(self.key)
+        self.working = min(self.working, self.session.at_once)
         self.workers = [asyncio.create_task(self._work(self.session)) for _ in range(self.working)]
 
     async def _work(self, session: Session) -> None:
@@ -255,7 +208,7 @@ class _Batch:
             worker.cancel()
         await asyncio.gather(*self.workers, return_exceptions=True)
         if self.session:
-            await self.session.client.close()
+            await self.session.close()
 
 
 def info_for(name: str, model: str, kind: str = "chat", thinking: bool = False) -> ModelInfo:

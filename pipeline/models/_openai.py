@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.errors import Unsupported
-from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, Session, info_for, public_url
+from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, info_for, public_url
 from pipeline.models._estimates import (
     LISTED_TOKENS,
     SAMPLE_TOKENS,
@@ -32,6 +32,7 @@ from pipeline.models._estimates import (
 )
 from pipeline.models._faults import CallError, refused_parameter
 from pipeline.models._rendering import HUMAN_TURN, Rendering, answer_form
+from pipeline.models._session import Session
 from pipeline.ports import (
     Choice,
     ChoiceRequest,

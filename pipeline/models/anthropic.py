@@ -18,7 +18,6 @@ from pipeline.models._api import (
     ENGINE,
     ApiProvider,
     Note,
-    Session,
     checked_url,
     info_for,
     public_url,
@@ -34,6 +33,7 @@ from pipeline.models._estimates import (
     sample_prompt,
 )
 from pipeline.models._faults import CallError, refused_parameter
+from pipeline.models._session import Session
 from pipeline.ports import Choice, ChoiceRequest, Completion, Message, Reply, Request, SampleRequest
 from pipeline.schema import ModelInfo
 
