@@ -1,7 +1,7 @@
-"""What the API providers share: settings and keys, one event loop a batch, bounded concurrency, learned limits.
+"""What the API providers share: settings and keys, and the work on a batch of requests.
 
 A provider file adds two halves: pure functions (our request -> their JSON, their JSON -> our reply)
-and `open_client`, which makes the official SDK's async client.
+and `open_client`, which makes the official SDK's async client. How requests reach the server is in `_session.py`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import weakref
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
+from pipeline import interrupt
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
 from pipeline.models._faults import CallError, Policy, as_model_error
-from pipeline.models._session import LiveSession, Session
+from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
 from pipeline.ports import EmbeddingRequest, Reply, Request
 from pipeline.schema import ModelInfo
 
@@ -80,6 +84,10 @@ class ApiProvider(ABC):
     policy: Policy = field(default_factory=Policy)
     refused: set[str] = field(default_factory=set)
     """Parameters that this server said this model does not take; found out once, then left out."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
+    _line: Line | None = field(default=None, init=False, repr=False, compare=False)
+    _hang_up: weakref.finalize[..., ApiProvider] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     @abstractmethod
@@ -99,7 +107,22 @@ class ApiProvider(ABC):
 
         Overridden where requests reach the server in another way than one by one.
         """
-        return LiveSession(self, key)
+        return LiveSession(self, self.line(key))
+
+    def line(self, key: str) -> Line:
+        """The event loop and the client, which stay warm from one `answer` to the next."""
+        if self._line is not None and self._line.key != key:
+            self.close()
+        if self._line is None:
+            self._line = Line(self, key)
+            self._hang_up = weakref.finalize(self, self._line.close)
+        return self._line
+
+    def close(self) -> None:
+        """Close connections and event loop; the next `answer` opens new ones. Happens by itself at the end."""
+        if self._hang_up is not None:
+            self._hang_up()
+        self._line = self._hang_up = None
 
     @abstractmethod
     async def ask(self, session: Session, requests: Sequence[Request]) -> list[Reply]:
@@ -114,22 +137,25 @@ class ApiProvider(ABC):
         return [[i] for i in range(len(requests))]
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
-        """Replies as they come in. Closing the iterator, or Ctrl-C, cancels what is in flight and closes the client.
+        """Replies as they come in. Closing the iterator, or a KeyboardInterrupt, cancels what is in flight.
 
         The first error that does not heal ends the batch: nothing new is sent, requests in flight get a few seconds
         to finish, what came in is yielded, then the error is raised (ModelUnavailable, ModelError or Unsupported).
+        After `interrupt.requested` nothing new is sent either, and the replies end with those that were in flight.
         """
         if not requests:
             return
         key = self._key()
-        with asyncio.Runner() as runner:
-            batch = _Batch(self, key, requests)
-            try:
-                runner.run(batch.start())
+        runner = self.line(key).runner
+        batch = _Batch(self, key, requests)
+        drain = partial(runner.get_loop().call_soon_threadsafe, batch.drain)
+        try:
+            runner.run(batch.start())
+            with interrupt.listening(drain):
                 while replies := runner.run(batch.next()):
                     yield replies
-            finally:
-                runner.run(batch.stop())
+        finally:
+            runner.run(batch.stop())
 
     def _key(self) -> str:
         key = setting(self.key_variable)
@@ -154,11 +180,15 @@ class _Batch:
         self.units = iter([range(start, min(start + size, len(requests))) for start in starts])
         self.waiting = len(requests)
         self.working = len(starts)
+        self.draining = False
         self.error: ModelError | None = None
         self.workers: list[asyncio.Task[None]] = []
         self.session: Session | None = None
 
     async def start(self) -> None:
+        # The loop stood still since the last batch: let it notice which connections were closed meanwhile.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         self.replies: asyncio.Queue[dict[int, Reply]] = asyncio.Queue()
         self.session = self.provider.open_session(self.key)
         self.working = min(self.working, self.session.at_once)
@@ -167,24 +197,38 @@ class _Batch:
     async def _work(self, session: Session) -> None:
         try:
             for unit in self.units:
+                unit_in_hand.set(Unit())
                 answered = await self.provider.ask(session, [self.requests[i] for i in unit])
                 self.replies.put_nowait(dict(zip(unit, answered, strict=True)))
-                if self.error:
+                if self.draining:
                     return
         except CallError as fault:
             provider = self.provider
-            self.error = self.error or as_model_error(fault, provider.name, provider.key_variable, session.secret)
+            self._fail(as_model_error(fault, provider.name, provider.key_variable, session.secret))
         except ModelError as error:
-            self.error = self.error or error
+            self._fail(error)
         finally:
             self.working -= 1
             self.replies.put_nowait({})
+
+    def _fail(self, error: ModelError) -> None:
+        if not self.draining:
+            self.error = error
+            self.drain()
+
+    def drain(self) -> None:
+        """Start nothing new and end what only waits."""
+        if not self.draining and self.session:
+            self.draining = True
+            self.session.drain()
 
     async def next(self) -> dict[int, Reply]:
         """All replies that are in, at least one; {} at the end. Raises the batch's error once nothing else comes."""
         replies: dict[int, Reply] = {}
         while self.waiting and not replies:
             if self.replies.empty() and not self.working:
+                if self.draining and not self.error:
+                    return {}
                 self._raise()
             try:
                 grace = self.provider.policy.grace_seconds if self.error else None

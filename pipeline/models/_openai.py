@@ -278,11 +278,14 @@ class OpenAiProvider(ApiProvider):
         """The official SDK. Organisation and project of an OpenAI account are no business of other servers."""
         import openai
 
+        from pipeline.models._transport import http_client
+
         hidden = {} if self.official else {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         client = openai.AsyncOpenAI(
             api_key=key,
             base_url=self.base_url,
             max_retries=0,
+            http_client=http_client(openai, self.base_url),
             timeout=openai.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
             default_headers=hidden,  # type: ignore[arg-type]  # The SDK's own way to leave a header out.
         )

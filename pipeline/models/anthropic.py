@@ -155,10 +155,13 @@ class AnthropicProvider(ApiProvider):
         """The official SDK."""
         import anthropic
 
+        from pipeline.models._transport import http_client
+
         client = anthropic.AsyncAnthropic(
             api_key=key,
             base_url=self.base_url,
             max_retries=0,
+            http_client=http_client(anthropic, self.base_url),
             timeout=anthropic.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
         )
         return anthropic, client
