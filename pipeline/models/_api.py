@@ -24,7 +24,7 @@ from pipeline import interrupt
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
 from pipeline.models._faults import CallError, Policy, as_model_error
 from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
-from pipeline.ports import EmbeddingRequest, Reply, Request
+from pipeline.ports import EmbeddingRequest, Load, Reply, Request
 from pipeline.schema import ModelInfo
 
 ENGINE = "mwe-api-1"
@@ -97,6 +97,10 @@ class ApiProvider(ABC):
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
         """What answers depend on beside the request."""
+
+    @abstractmethod
+    def load(self, request: Request) -> Load:
+        """What a request puts on the server."""
 
     @abstractmethod
     def open_client(self, key: str) -> tuple[ModuleType, Any]:
