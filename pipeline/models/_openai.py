@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.errors import Unsupported
-from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, Session, info_for, public_url
+from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, info_for, public_url
 from pipeline.models._estimates import (
     LISTED_TOKENS,
     SAMPLE_TOKENS,
@@ -35,6 +35,7 @@ from pipeline.models._estimates import (
 )
 from pipeline.models._faults import CallError, refused_parameter
 from pipeline.models._rendering import HUMAN_TURN, Rendering, answer_form
+from pipeline.models._session import Session
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -289,11 +290,14 @@ class OpenAiProvider(ApiProvider):
         """The official SDK. Organisation and project of an OpenAI account are no business of other servers."""
         import openai
 
+        from pipeline.models._transport import http_client
+
         hidden = {} if self.official else {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         client = openai.AsyncOpenAI(
             api_key=key,
             base_url=self.base_url,
             max_retries=0,
+            http_client=http_client(openai, self.base_url),
             timeout=openai.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
             default_headers=hidden,  # type: ignore[arg-type]  # The SDK's own way to leave a header out.
         )
