@@ -9,6 +9,7 @@ Heavy modules are imported inside the verbs, so that `mwe --help` stays quick.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import telling, wiring
+from pipeline import interrupt, telling, wiring
 from pipeline.budget import BudgetReached
 from pipeline.console import progress as show_progress
 from pipeline.console import visible
@@ -66,6 +67,9 @@ Prices = Annotated[
     list[str] | None,
     typer.Option("--price", help="NAME=INPUT,OUTPUT: your price of a model, US dollars a million tokens; repeatable."),
 ]
+MaxConnections = Annotated[
+    int | None, typer.Option(min=1, help="Requests in flight at once, per model, at the most (100).")
+]
 Ladder = Annotated[str | None, typer.Option(help="A ladder of models: a name, or a .toml file.")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")]
 Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
@@ -91,6 +95,7 @@ def discover(
     models: Models = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -102,7 +107,7 @@ def discover(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, settings)
         rehearsed = connections.cast(settings, model, judge, unloaded=True)
@@ -138,6 +143,7 @@ def generate(
     generated: Root = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -149,7 +155,7 @@ def generate(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         recipe = wiring.recipe_from(n, seed, settings)
         expected = flow.estimate(behaviour, connections.cast(settings, model, judge, unloaded=True), recipe)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
@@ -172,6 +178,7 @@ def screen(
     generated: Root = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -187,7 +194,7 @@ def screen(
         names = filter or list(DEFAULT_FILTERS)
         chosen = [each.name for each in load_filters(names)]
         needs_embedder = settings.embedder if "relevance" in chosen else None
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         judge_name = judge or settings.judge
         expected = flow.estimate_screen(
             found, connections.screening(meant, judge_name, needs_embedder, unloaded=True), names
@@ -265,6 +272,7 @@ def run(
     out: Out = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -278,7 +286,7 @@ def run(
     with show_progress(quiet) as progress:
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         chosen = settings.seed if seed is None else seed
         expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
@@ -400,7 +408,8 @@ def behaviours_show(name: str, as_json: AsJson = False, quiet: Quiet = False) ->
 def main() -> NoReturn:
     """Entry point: runs a verb and turns errors into one sentence and an exit code."""
     try:
-        app()
+        with interrupt.handled(_announce_end):
+            app()
     except BudgetReached as reached:
         _complain(f"{reached}. What was answered is kept; to go on with as much money again: {_this_command()}")
         sys.exit(reached.exit_code)
@@ -420,6 +429,11 @@ def main() -> NoReturn:
             )
         raise
     sys.exit(0)
+
+
+def _announce_end() -> None:
+    # Straight to the terminal: this runs inside a signal handler, maybe in the middle of another write.
+    os.write(2, b"\nmwe: finishing what is in flight; Ctrl-C again stops at once\n")
 
 
 def _this_command() -> str:

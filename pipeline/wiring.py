@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,13 +114,19 @@ class Connections:
     """Makes models of names. A model in a role stays for the whole command; a subject goes before the next loads."""
 
     def __init__(
-        self, progress: Progress, settings: Settings, budget: float | None = None, prices: Sequence[str] | None = None
+        self,
+        progress: Progress,
+        settings: Settings,
+        budget: float | None = None,
+        prices: Sequence[str] | None = None,
+        max_connections: int | None = None,
     ) -> None:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
 
         self._progress, self._store, self._prices = progress, CallStore(), prices_from(prices, settings)
         self._samples = settings.samples
+        self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._kept: dict[str, StoredModel] = {}
         self.purse = Purse(settings.budget if budget is None else budget)
         """The command's money."""
@@ -158,7 +165,8 @@ class Connections:
             raise UsageError("--models names no model; expected provider/name, or several separated by commas")
         names = list(dict.fromkeys(names))
         for name in names:
-            self._provider(name)
+            plugin, rest = _provider(name)
+            plugin.connect(rest, note=self._progress.note)
         return names
 
     def subjects(self, names: Sequence[str]) -> Iterator[StoredModel]:
@@ -166,29 +174,23 @@ class Connections:
         return (self._kept.get(name) or self._connect(name) for name in names)
 
     def _connect(self, name: str) -> StoredModel:
-        provider = self._provider(name)
+        plugin, rest = _provider(name)
         if name.startswith("local/"):
             # Installed here rather than at the first answer, so that the download has a bar of its own.
             from pipeline.models._pull import pull
 
-            pull(name.removeprefix("local/"), self._progress.note, self._progress.update)
-        return self._stored(provider)
-
-    def _provider(self, name: str) -> Provider:
-        """What stands behind a name, as the settings want it. Nothing is loaded or sent."""
-        from pipeline.models._api import ApiProvider
-
-        plugin, rest = _plugin(name)
-        provider: Provider = plugin.connect(rest, note=self._progress.note)
-        if isinstance(provider, ApiProvider):
-            provider.samples = self._samples
-        return provider
+            pull(rest, self._progress.note, self._progress.update)
+        return self._stored(plugin.connect(rest, note=self._progress.note))
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
+        from pipeline.ports import Served
         from pipeline.prices import LOCAL, price_of
 
         name = provider.info.name
+        if isinstance(provider, Served):
+            provider.limit(**self._limits(name).model_dump())
+            provider.samples = self._samples
         # The identity of an embedded model is known once it is installed; its price does not depend on it.
         identity = {} if name.startswith(LOCAL) else provider.identity()
         return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)
@@ -197,8 +199,9 @@ class Connections:
         """A model to reckon with rather than to ask: nothing is loaded or downloaded."""
         from pipeline.estimate import Unloaded
 
-        _plugin(name)
-        return self._stored(Unloaded(name) if name.startswith(("local/", "hf/")) else self._provider(name))
+        plugin, rest = _provider(name)
+        here = name.startswith(("local/", "hf/"))
+        return self._stored(Unloaded(name) if here else plugin.connect(rest, note=self._progress.note))
 
     def check_budget(self, estimate: Estimate) -> None:
         """Whether the budget can be kept; the purse then knows what to expect.
@@ -219,7 +222,7 @@ def _how_to_price(names: Sequence[str]) -> str:
     )
 
 
-def _plugin(name: str) -> tuple[Any, str]:
+def _provider(name: str) -> tuple[Any, str]:
     """The plug-in of a model's name, and what follows the provider."""
     from pipeline import plugins
     from pipeline.settings import has_local_extra

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import interrupt
 from pipeline.budget import Meter, Purse, worst_cost
 from pipeline.calls.store import CallStore
 from pipeline.errors import PipelineError
@@ -25,6 +26,7 @@ from pipeline.ports import (
     Reward,
     RewardRequest,
     SampleRequest,
+    Served,
     SilentProgress,
 )
 from pipeline.prices import FREE, LOCAL, Price
@@ -104,18 +106,25 @@ class StoredModel:
         self._count(reused=reused)
         self.progress.update(self.task, reused, len(requests))
         meter = Meter(self.purse, self.task, self.price, len(missing))
-        for part in self._affordable(requests, missing):
-            for answered in self.provider.answer([requests[i] for i in part]):
-                batch = {part[j]: reply for j, reply in answered.items()}
-                self.store.put(self.info.name, {keys[i]: (requests[i], reply) for i, reply in batch.items()})
-                known.update((keys[i], reply) for i, reply in batch.items())
-                self._count(made=list(batch.values()))
-                meter.count(batch.values())
-                self.progress.update(self.task, len(known), len(set(keys)), meter.reading())
+        with interrupt.orderly():
+            for part in self._affordable(requests, missing):
+                if interrupt.requested():
+                    break
+                for answered in self.provider.answer([requests[i] for i in part]):
+                    batch = {part[j]: reply for j, reply in answered.items()}
+                    self.store.put(self.info.name, {keys[i]: (requests[i], reply) for i, reply in batch.items()})
+                    known.update((keys[i], reply) for i, reply in batch.items())
+                    self._count(made=list(batch.values()))
+                    meter.count(batch.values())
+                    self.progress.update(self.task, len(known), len(set(keys)), meter.reading(self._failed()))
         unanswered = sum(key not in known for key in keys)
         if unanswered:
             raise PipelineError(f"{self.info.name} left {unanswered} of {len(requests)} requests without an answer")
         return [known[key] for key in keys]
+
+    def _failed(self) -> int:
+        """Tries that failed so far, also those that healed; a model that runs here has none."""
+        return self.provider.faults.total() if isinstance(self.provider, Served) else 0
 
     def _affordable(self, requests: Sequence[Request], missing: Sequence[int]) -> Iterator[Sequence[int]]:
         """What is missing, in parts that the purse can pay for at the worst; all at once where nothing is charged.

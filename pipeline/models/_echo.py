@@ -17,10 +17,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.models._answers import first_choice, tokens_used
-from pipeline.models._api import Note, Session
+from pipeline.models._api import Note
 from pipeline.models._estimates import Position
 from pipeline.models._faults import CallError
 from pipeline.models._rendering import Rendering, answer_form
+from pipeline.models._session import Session
 from pipeline.ports import Choice, ChoiceRequest
 
 FORMS = ("echo", "prompt_logprobs")

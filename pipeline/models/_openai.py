@@ -23,7 +23,7 @@ from pipeline.models._answers import (
     read_positions,
     read_sample,
 )
-from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, Session, info_for, public_url
+from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, info_for, public_url
 from pipeline.models._dialect import (
     EFFORT_NONE,
     NO_SYSTEM,
@@ -48,6 +48,7 @@ from pipeline.models._estimates import (
     together,
 )
 from pipeline.models._faults import CallError, refused_parameter
+from pipeline.models._session import Session
 from pipeline.models._thoughts import THINKING_TOKENS, THINKS, has_thoughts
 from pipeline.ports import (
     Choice,
@@ -111,11 +112,14 @@ class OpenAiProvider(ApiProvider):
         """The official SDK. Organisation and project of an OpenAI account are no business of other servers."""
         import openai
 
+        from pipeline.models._transport import http_client
+
         hidden = {} if self.official else {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         client = openai.AsyncOpenAI(
             api_key=key,
             base_url=self.base_url,
             max_retries=0,
+            http_client=http_client(openai, self.base_url),
             timeout=openai.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
             default_headers=hidden,  # type: ignore[arg-type]  # The SDK's own way to leave a header out.
         )

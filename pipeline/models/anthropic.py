@@ -18,7 +18,6 @@ from pipeline.models._api import (
     ENGINE,
     ApiProvider,
     Note,
-    Session,
     checked_url,
     info_for,
     public_url,
@@ -36,6 +35,7 @@ from pipeline.models._estimates import (
     load_of,
 )
 from pipeline.models._faults import CallError, refused_parameter
+from pipeline.models._session import Session
 from pipeline.models._thoughts import THINKING_TOKENS
 from pipeline.ports import Choice, ChoiceRequest, Completion, Load, Message, Reply, Request, SampleRequest
 from pipeline.schema import ModelInfo
@@ -149,10 +149,13 @@ class AnthropicProvider(ApiProvider):
         """The official SDK."""
         import anthropic
 
+        from pipeline.models._transport import http_client
+
         client = anthropic.AsyncAnthropic(
             api_key=key,
             base_url=self.base_url,
             max_retries=0,
+            http_client=http_client(anthropic, self.base_url),
             timeout=anthropic.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
         )
         return anthropic, client
