@@ -66,9 +66,9 @@ from pipeline.schema import ModelInfo
 
 _REFUSED_INPUT = {"content_filter", "content_policy_violation", "invalid_prompt"}
 _NO_SYSTEM = re.compile(
-    r"system['\"\u2019]? (?:role|message|prompt)|role['\"]? .*['\"]?system|only user and assistant", re.I
+    r"system (?:role|message|prompt)s?\b.{0,40}support|role.{0,30}does not support .?system|roles must alternate", re.I
 )
-_TOO_MANY = re.compile(r"max|at most|less than|greater|between|exceed|range|<=|\u2264|up to", re.I)
+_TOO_MANY = re.compile(r"(?:max\w*|at most|less than|between|up to|exceed\w*|greater|[<>\u2264])\D{0,60}\d", re.I)
 
 _DOUBTED_MASS = 0.1
 """Less than this on the options: before the list is believed, it is found out whether the model is thinking."""
