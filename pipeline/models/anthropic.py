@@ -19,6 +19,7 @@ from pipeline.models._api import (
     ApiProvider,
     Note,
     Session,
+    basic_authorization,
     checked_url,
     info_for,
     public_url,
@@ -157,7 +158,8 @@ class AnthropicProvider(ApiProvider):
 
         client = anthropic.AsyncAnthropic(
             api_key=key,
-            base_url=self.base_url,
+            base_url=public_url(self.base_url),
+            default_headers=basic_authorization(self.base_url),
             max_retries=0,
             timeout=anthropic.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
         )
