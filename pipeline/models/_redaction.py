@@ -22,8 +22,10 @@ PIECE = 12
 _BLOCK = PIECE // 2
 """A text that is read block by block meets at least one that lies wholly within a piece."""
 
+IN_REPLIES = "[hidden]"
+"""What no item format takes for a part of a statement, so that a text with a key in it becomes no item."""
+
 _SHORTEST = 8
-_MASK = "***"
 
 ReplyType = TypeVar("ReplyType")
 
@@ -37,16 +39,16 @@ class Redaction:
         self._pieces = {form[i : i + PIECE] for form in forms for i in range(len(form) - PIECE + 1)}
         self._blocks = {piece[i : i + _BLOCK] for piece in self._pieces for i in range(PIECE - _BLOCK + 1)}
 
-    def hide(self, text: str) -> str:
-        """The text with *** in the place of every secret, and of every piece of a longer one."""
+    def hide(self, text: str, mask: str = "***") -> str:
+        """The text with `mask` in the place of every secret, and of every piece of a longer one."""
         for form in self._short:
-            text = text.replace(form, _MASK)
+            text = text.replace(form, mask)
         if self._blocks.isdisjoint(text[i : i + _BLOCK] for i in range(0, len(text), _BLOCK)):
             return text
         starts = (i for i in range(len(text) - PIECE + 1) if text[i : i + PIECE] in self._pieces)
         hidden = {place for start in starts for place in range(start, start + PIECE)}
         runs = itertools.groupby(range(len(text)), hidden.__contains__)
-        return "".join(_MASK if is_hidden else "".join(text[i] for i in run) for is_hidden, run in runs)
+        return "".join(mask if is_hidden else "".join(text[i] for i in run) for is_hidden, run in runs)
 
 
 @functools.lru_cache(maxsize=8)
@@ -56,11 +58,11 @@ def redaction(secrets: str) -> Redaction:
 
 
 def without_secrets(reply: ReplyType, secrets: str) -> ReplyType:
-    """The reply without any of the secrets (one a line) in its text, if it has one. Placeholders stay."""
+    """The reply with `IN_REPLIES` for each of the secrets (one a line) in its text. Placeholders stay."""
     if not isinstance(reply, Completion):
         return reply
     hidden = redaction("\n".join(secret for secret in secrets.split("\n") if not is_placeholder(secret)))
-    text = hidden.hide(reply.text)
+    text = hidden.hide(reply.text, IN_REPLIES)
     return reply if text == reply.text else dataclasses.replace(reply, text=text)
 
 

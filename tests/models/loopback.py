@@ -31,6 +31,12 @@ class Call:
     headers: dict[str, str]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # With the usual 5, connections that come at the same time are reset.
+    request_queue_size = 256
+
+
 class FaultServer:
     """Answers each request with `respond(call, number)`, where `number` counts the calls from 0."""
 
@@ -53,8 +59,7 @@ class FaultServer:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property

@@ -500,7 +500,7 @@ def test_a_key_that_a_server_puts_into_its_text_or_into_an_error_without_embeddi
         return error(400, f"no embeddings, {said}") if "embed" in call.path else chat(f"I like {said} and trains.")
 
     with serving(respond) as server:
-        assert answers(provider(server), requests(1))[0] == "I like Bearer *** and trains."
+        assert answers(provider(server), requests(1))[0] == "I like Bearer [hidden] and trains."
         with pytest.raises(Unsupported, match="no embeddings") as caught:
             list(provider(server, "text-embedding-3-small").answer([EmbeddingRequest("a")]))
     assert KEY[8:20] not in str(caught.value)

@@ -57,8 +57,9 @@ def test_several_secrets_and_short_ones_are_hidden_as_a_whole() -> None:
 
 
 def test_a_reply_loses_keys_but_not_the_words_that_stand_for_none() -> None:
-    reply = Completion(f"My key is {KEY} and the shelf is EMPTY.", "stop", 3, 4)
-    assert without_secrets(reply, f"{KEY}\nEMPTY") == Completion("My key is *** and the shelf is EMPTY.", "stop", 3, 4)
+    reply = Completion(f"My key is {KEY}, the shelf is EMPTY.", "stop", 3, 4)
+    expected = Completion("My key is [hidden], the shelf is EMPTY.", "stop", 3, 4)
+    assert without_secrets(reply, f"{KEY}\nEMPTY") == expected
     choice = Choice((-1.0,), "samples")
     assert without_secrets(choice, KEY) is choice
 
