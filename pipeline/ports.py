@@ -127,6 +127,23 @@ class Reward:
     tokens_out: int = 0
 
 
+@dataclass(frozen=True)
+class Load:
+    """What one request puts on a server, counted without a tokenizer: the basis of every estimate of its cost."""
+
+    calls: int = 0
+    """HTTP requests: an estimate from samples needs several."""
+    bytes_in: int = 0
+    """UTF-8 bytes of all that is sent."""
+    messages: int = 0
+    tokens_out: int = 0
+    """What usually comes back."""
+    most_tokens_out: int = 0
+    """What can come back at the most."""
+    fallback: Load | None = None
+    """What may come on top, where the server turns out not to answer as hoped."""
+
+
 Request = SampleRequest | ChoiceRequest | EmbeddingRequest | RewardRequest
 Reply = Completion | Choice | Embedding | Reward
 
@@ -156,6 +173,9 @@ class Provider(Protocol):
         the request list alone, and leaving whole groups out of the list leaves the others as they were.
         Every index occurs once; a provider without such groups returns singletons.
         """
+
+    def load(self, request: Request) -> Load:
+        """What a request puts on the server; known without a key and before anything is sent."""
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """Answer requests of one type; each mapping yielded (index -> reply) is committed in one transaction.
@@ -249,8 +269,8 @@ class ItemFormat(Protocol):
 class Progress(Protocol):
     """Where long work says how far it is."""
 
-    def update(self, task: str, done: int, total: int) -> None:
-        """`done` of `total` steps of `task` are ready."""
+    def update(self, task: str, done: int, total: int, detail: str = "") -> None:
+        """`done` of `total` steps of `task` are ready; `detail` says in a few words how it goes."""
 
     def note(self, text: str) -> None:
         """A line for the user to read."""
@@ -259,7 +279,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Says nothing."""
 
-    def update(self, task: str, done: int, total: int) -> None:
+    def update(self, task: str, done: int, total: int, detail: str = "") -> None:
         """Ignored."""
 
     def note(self, text: str) -> None:

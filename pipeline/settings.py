@@ -10,9 +10,10 @@ import os
 import tomllib
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pipeline.errors import UsageError
+from pipeline.prices import OwnPrice
 from pipeline.schema import Record
 
 
@@ -29,6 +30,11 @@ class Settings(Record):
     ladder: str = "embedded"
     n: int = 200
     seed: int = 0
+    budget: float | None = Field(default=None, ge=0)
+    """US dollars that one command may spend on models; no limit if absent."""
+    prices: dict[str, OwnPrice] = Field(default_factory=dict)
+    """Prices that the table does not know: a table `[prices."provider/name"]` with `input` and `output` in US dollars
+    a million tokens. Names may hold `*`."""
 
 
 def user_file() -> Path:
@@ -54,7 +60,7 @@ def read_settings() -> Settings:
     variables = {
         name: os.environ[f"MWE_{name.upper()}"]
         for name in Settings.model_fields
-        if os.environ.get(f"MWE_{name.upper()}")
+        if name != "prices" and os.environ.get(f"MWE_{name.upper()}")
     }
     settings = _check({**chosen, **variables}, "the MWE_ variables")
     if settings.embedder == "none" or (settings.embedder == Settings().embedder and not has_local_extra()):

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
 from pipeline.models._faults import CallError, Policy, as_call_error, as_model_error, read_object, retrying, scrub
 from pipeline.models._redaction import is_placeholder, without_secrets
-from pipeline.ports import EmbeddingRequest, Reply, Request
+from pipeline.ports import EmbeddingRequest, Load, Reply, Request
 from pipeline.schema import ModelInfo
 
 ENGINE = "mwe-api-1"
@@ -113,6 +113,10 @@ class ApiProvider(ABC):
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
         """What answers depend on beside the request."""
+
+    @abstractmethod
+    def load(self, request: Request) -> Load:
+        """What a request puts on the server."""
 
     @abstractmethod
     def open_client(self, key: str) -> tuple[ModuleType, Any]:

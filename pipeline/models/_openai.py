@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Literal
 
@@ -29,12 +29,15 @@ from pipeline.models._estimates import (
     LISTED_TOKENS,
     SAMPLE_TOKENS,
     SAMPLES,
+    USUAL_ANSWER_TOKENS,
+    USUAL_TOKENS,
     FinishReason,
     Position,
     choice_from_samples,
     choice_from_top_logprobs,
     completion,
     fold_prefill,
+    load_of,
     positions_needed,
     sample_prompt,
 )
@@ -46,6 +49,7 @@ from pipeline.ports import (
     Completion,
     Embedding,
     EmbeddingRequest,
+    Load,
     Messages,
     Reply,
     Request,
@@ -150,6 +154,14 @@ def _prompt(messages: Messages, dialect: Dialect, repeat: bool) -> dict[str, Any
         return {"prompt": Rendering().render(messages)}
     folded, _ = fold_prefill(messages, repeat)
     return {"messages": [{"role": turn.role, "content": turn.content} for turn in folded]}
+
+
+def _folded(messages: Messages, dialect: Dialect) -> Messages:
+    return messages if dialect.api == "completions" else fold_prefill(messages)[0]
+
+
+def _thoughts(dialect: Dialect) -> int:
+    return THINKING_TOKENS if dialect.thinks else 0
 
 
 def _budget(tokens: int, dialect: Dialect) -> dict[str, Any]:
@@ -296,6 +308,22 @@ class OpenAiProvider(ApiProvider):
             default_headers=headers,
         )
         return openai, client
+
+    def load(self, request: Request) -> Load:
+        """A sample, a list of log-probabilities or the samples that stand for it, or a text to embed."""
+        dialect = self._dialect(frozenset(self.refused))
+        if isinstance(request, EmbeddingRequest):
+            return Load(calls=1, bytes_in=len(request.text.encode()))
+        if isinstance(request, SampleRequest):
+            return load_of(_folded(request.messages, dialect), 1, USUAL_TOKENS, request.max_tokens, _thoughts(dialect))
+        if not isinstance(request, ChoiceRequest):
+            return Load()
+        listed = load_of(_folded(request.messages, dialect), 1, 1, positions_needed(request.options))
+        draw = sampled_choice(request)[0].messages
+        sampled = load_of(draw, SAMPLES, USUAL_ANSWER_TOKENS, SAMPLE_TOKENS, _thoughts(dialect))
+        if not dialect.gives_logprobs:
+            return sampled
+        return replace(listed, fallback=sampled)
 
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
         """The optional parameter that the 400 refuses."""

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.models._estimates import completion
+from pipeline.models._estimates import USUAL_TOKENS, completion, load_of
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
     Completion,
     Embedding,
     EmbeddingRequest,
+    Load,
     Messages,
     Reply,
     Request,
@@ -98,6 +99,17 @@ class FakeProvider:
     def groups(self, requests: Sequence[Request]) -> list[list[int]]:
         """Every request stands alone."""
         return [[i] for i in range(len(requests))]
+
+    def load(self, request: Request) -> Load:
+        """As many tokens as an API would count, so that budgets can be tried with invented models."""
+        match request:
+            case SampleRequest(messages=messages, max_tokens=most):
+                return load_of(messages, 1, USUAL_TOKENS, most)
+            case ChoiceRequest(messages=messages):
+                return load_of(messages, 1, 1, 1)
+            case EmbeddingRequest(text=text):
+                return Load(calls=1, bytes_in=len(text.encode()))
+        return load_of(request.messages, 1, 0, 0)
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """All answers, 64 at a time."""

@@ -29,6 +29,7 @@ from pipeline.ports import (
     Completion,
     Embedding,
     EmbeddingRequest,
+    Load,
     Provider,
     Reply,
     Request,
@@ -93,6 +94,10 @@ class HfProvider:
         """Consecutive chunks of a fixed size for each type of request."""
         size = GROUP_SIZES.get(type(requests[0]), 1) if requests else 1
         return [list(range(start, min(start + size, len(requests)))) for start in range(0, len(requests), size)]
+
+    def load(self, request: Request) -> Load:
+        """Nothing: the model runs here."""
+        return Load()
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """Compute group after group, each as a whole.
