@@ -95,7 +95,7 @@ class LiveSession(Session):
     def __init__(self, provider: ApiProvider, line: Line) -> None:
         self.provider, self.line = provider, line
         self.at_once = MOST_IN_HAND_PER_PLACE * provider.policy.concurrency
-        self.secret = line.key if line.key != "none" else ""
+        self.secret = provider.secrets(line.key)
         self._draining = False
         self._waiting: set[asyncio.Task[Any]] = set()
 
