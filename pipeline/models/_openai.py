@@ -23,7 +23,7 @@ from pipeline.models._answers import (
     read_positions,
     read_sample,
 )
-from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, info_for, public_url
+from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, basic_authorization, info_for, public_url
 from pipeline.models._dialect import (
     EFFORT_NONE,
     NO_SYSTEM,
@@ -47,7 +47,7 @@ from pipeline.models._estimates import (
     positions_needed,
     together,
 )
-from pipeline.models._faults import CallError, refused_parameter
+from pipeline.models._faults import CallError, refused_parameter, scrub
 from pipeline.models._session import Session
 from pipeline.models._thoughts import THINKING_TOKENS, THINKS, has_thoughts
 from pipeline.ports import (
@@ -114,14 +114,16 @@ class OpenAiProvider(ApiProvider):
 
         from pipeline.models._transport import http_client
 
-        hidden = {} if self.official else {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+        headers: dict[str, Any] = basic_authorization(self.base_url)
+        if not self.official:
+            headers |= {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         client = openai.AsyncOpenAI(
             api_key=key,
-            base_url=self.base_url,
+            base_url=public_url(self.base_url),
             max_retries=0,
             http_client=http_client(openai, self.base_url),
             timeout=openai.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
-            default_headers=hidden,  # type: ignore[arg-type]  # The SDK's own way to leave a header out.
+            default_headers=headers,
         )
         return openai, client
 
@@ -298,5 +300,6 @@ class OpenAiProvider(ApiProvider):
             )
         except CallError as fault:
             if fault.status in {400, 404, 405, 501}:
-                raise Unsupported(f"{self.name} gives no embeddings ({fault.status}: {fault.message[:120]})") from None
+                said = scrub(fault.message, session.secret)[:120]
+                raise Unsupported(f"{self.name} gives no embeddings ({fault.status}: {said})") from None
             raise

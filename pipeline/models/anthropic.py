@@ -18,6 +18,7 @@ from pipeline.models._api import (
     ENGINE,
     ApiProvider,
     Note,
+    basic_authorization,
     checked_url,
     info_for,
     public_url,
@@ -153,7 +154,8 @@ class AnthropicProvider(ApiProvider):
 
         client = anthropic.AsyncAnthropic(
             api_key=key,
-            base_url=self.base_url,
+            base_url=public_url(self.base_url),
+            default_headers=basic_authorization(self.base_url),
             max_retries=0,
             http_client=http_client(anthropic, self.base_url),
             timeout=anthropic.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
