@@ -279,6 +279,7 @@ def run(
 ) -> None:
     """Put datasets to models; answers and summaries go beside each dataset."""
     from pipeline import flow
+    from pipeline.evaluate import subset
 
     settings = _settings()
     rows: list[dict[str, Any]] = []
@@ -291,6 +292,8 @@ def run(
         expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
+        for each in found:
+            telling.tell_orders(each, subset(each.items, n, chosen), progress)
         stopped: BudgetReached | None = None
         for subject in connections.subjects(names):
             for each in found:

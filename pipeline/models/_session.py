@@ -114,7 +114,7 @@ class LiveSession(Session):
             try:
                 return await tries(self._try, path, build, read)
             except CallError as fault:
-                lesson = self.provider.learn(fault, fault.body) if fault.status in {400, 422} else None
+                lesson = self.provider.learn(fault, fault.body) if fault.refuses else None
                 if lesson is None:
                     raise
                 if lesson not in self.provider.refused:
