@@ -115,7 +115,7 @@ def test_a_group_with_one_missing_call_is_computed_whole(tmp_path: Path) -> None
     model = StoredModel(Counting(size=3), store)
     model.sample(samples(3))
     with sqlite3.connect(store.path) as database:
-        database.execute("DELETE FROM calls WHERE key = ?", (model.keys(samples(3))[1],))
+        database.execute("DELETE FROM calls WHERE key = ?", (bytes.fromhex(model.keys(samples(3))[1]),))
     again = Counting(size=3)
     StoredModel(again, store).sample(samples(3))
     assert again.asked == 3
