@@ -412,7 +412,9 @@ def main() -> NoReturn:
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            _complain(f"interrupted; what was answered is kept, and the same command goes on: {_this_command()}")
+            _complain(
+                f"interrupted; what was answered is kept, and the same command goes on from there: {_this_command()}"
+            )
         raise
     sys.exit(0)
 
