@@ -118,7 +118,8 @@ class Connections:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
 
-        self._progress, self._store, self._prices = progress, CallStore(), prices_from(prices, settings)
+        self._progress, self._store = progress, CallStore(note=progress.note)
+        self._prices = prices_from(prices, settings)
         self._kept: dict[str, StoredModel] = {}
         self.purse = Purse(settings.budget if budget is None else budget)
         """The command's money."""

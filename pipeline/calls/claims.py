@@ -24,7 +24,7 @@ class Claims:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+        self._lock = FileLock(folder / "lock")
         self._read: dict[str, Keys] = {}
 
     def take(self, groups: Sequence[Sequence[str]]) -> Claim:
@@ -34,7 +34,6 @@ class Claims:
         """
         wanted = [[bytes.fromhex(key) for key in group] for group in groups]
         with self._lock.held():
-            self.folder.mkdir(exist_ok=True)
             others = self._others()
             free = [i for i, keys in enumerate(wanted) if all(held.isdisjoint(keys) for held in others.values())]
             mine = [key for i in free for key in wanted[i]]

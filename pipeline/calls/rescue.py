@@ -45,6 +45,7 @@ def is_current(connection: sqlite3.Connection, path: Path) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application == APPLICATION and version == FORMAT:
+        _check_size(connection, path)
         return True
     if application == APPLICATION:
         raise PipelineError(
@@ -58,6 +59,18 @@ def is_current(connection: sqlite3.Connection, path: Path) -> bool:
             "choose another folder for the calls with MWE_CACHE_DIR"
         )
     raise Damaged("it is empty")
+
+
+def _check_size(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise Damaged where the log is not this file's last one: with it the file would lose its end.
+
+    A store only grows (pruning makes a new file), so the file, looked at first, is never longer than what is in it.
+    """
+    on_disk = path.stat().st_size
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+    if on_disk > pages * page_size:
+        raise Damaged("it is longer than it says, as with a write-ahead log of earlier days")
 
 
 def is_there(path: Path) -> bool:
@@ -74,8 +87,11 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def mend(path: Path, note: Note) -> None:
-    """Make a usable file of what is there. Nothing is lost: a damaged file is kept beside the new one."""
+def mend(path: Path, reason: str, note: Note) -> None:
+    """Make a usable file of what is there. Nothing is lost: a damaged file is kept beside the new one.
+
+    `reason` says what was found wrong while the file was used.
+    """
     connection: sqlite3.Connection | None = None
     try:
         if not is_there(path):
@@ -83,7 +99,7 @@ def mend(path: Path, note: Note) -> None:
             return
         connection = connect(path)
         if is_current(connection, path):
-            raise Damaged("it cannot be read throughout")
+            raise Damaged(reason)
         _modernise(path, connection, note)
     except (sqlite3.DatabaseError, Damaged) as error:
         if not is_damage(error):

@@ -76,16 +76,22 @@ def export(store: CallStore, path: Path, selection: Selection) -> int:
     return number
 
 
-def merge(store: CallStore, path: Path, note: Note) -> Merged:
-    """Add the calls of a file. What the store has already stays as it is; what cannot be read is named and left out.
+def merge(store: CallStore, paths: Sequence[Path], note: Note) -> list[Merged]:
+    """Add the calls of files. What the store has already stays as it is; what cannot be read is named and left out.
 
     Every field is checked; that the replies are the models' own has to be believed, see lines.read_line.
-    Raises UsageError where the file is none of calls, or the store itself.
+    Raises UsageError, before anything is added, where a file is missing, has no known form, or is the store itself.
     """
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
-    if path.resolve() == store.path.resolve():
-        raise UsageError(f"{path} is the call store itself; there is nothing to merge")
+    for path in paths:
+        _form(path)
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}")
+        if path.resolve() == store.path.resolve():
+            raise UsageError(f"{path} is the call store itself; there is nothing to merge")
+    return [_merge(store, path, note) for path in paths]
+
+
+def _merge(store: CallStore, path: Path, note: Note) -> Merged:
     read = _read_store if _form(path) == ".sqlite" else _read_lines
     merged = Merged(str(path))
     for batch in database.in_batches(read(path, store.path.parent, note), _BATCH):

@@ -114,7 +114,8 @@ class CallStore:
                 except (sqlite3.DatabaseError, database.Damaged) as error:
                     if not database.is_damage(error):
                         raise
-                self._mend()
+                    reason = str(error)
+                self._mend(reason)
             raise PipelineError(
                 f"the call store {self.path} was found damaged and mended {_ATTEMPTS} times in a row, so its disk "
                 "cannot be trusted; point MWE_CACHE_DIR to a folder on another one"
@@ -144,11 +145,11 @@ class CallStore:
             database.tune(self._connection)
         return self._connection
 
-    def _mend(self) -> None:
+    def _mend(self, reason: str) -> None:
         with self._lock.held():
             # Of several processes that find the damage, the first one mends it.
             if identity(self.path) == self._opened:
-                rescue.mend(self.path, self._note)
+                rescue.mend(self.path, reason, self._note)
             self._leave()
 
     def _leave(self) -> None:
