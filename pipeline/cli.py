@@ -78,8 +78,6 @@ OneDataset = Annotated[str, typer.Argument(help="NAME, NAME@vN, a version folder
 BehaviourOption = Annotated[str | None, typer.Option("--behaviour", help="A behaviour's name, or its description.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for results instead of the usual one.")]
 OlderThan = Annotated[str | None, typer.Option(help="Only calls so old: hours, days or weeks, such as 12h or 30d.")]
-    str | None, typer.Option(help="Only calls of that age: hours, days or weeks, such as 12h or 30d.")
-]
 OfModel = Annotated[list[str] | None, typer.Option("--model", help="Only calls to this model; repeatable.")]
 
 

@@ -116,7 +116,14 @@ def write_line(row: Row, request: str | None) -> bytes:
     """A call as a line. `request` is whole, with its dialogs, or None where it was lost."""
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row.created))
     head = f'{{"key":"{row.key.hex()}","model":{json.dumps(row.model)},"kind":"{row.kind}","created":"{created}"'
-    return f'{head},"request":{request or database.LOST},"reply":'.encode() + row.reply + b"}\n"
+    line = f'{head},"request":{request or database.LOST},"reply":'.encode() + row.reply + b"}\n"
+    for character, escaped in _LINE_ENDS:
+        line = line.replace(character, escaped)
+    return line
+
+
+# Some readers take these for ends of lines, too. In JSON they can only stand within a text.
+_LINE_ENDS = [(character.encode(), f"\\u{ord(character):04x}".encode()) for character in "\x85\u2028\u2029"]
 
 
 def read_line(line: bytes) -> tuple[Row, dict[str, str]]:

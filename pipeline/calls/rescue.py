@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -140,13 +140,11 @@ def _make_room(path: Path, aside: Path | None) -> None:
         except OSError:
             # No hard links on this disk: for a moment there is no file under the name.
             path.rename(aside)
+    log = path.with_name(path.name + _LOG)
+    if aside is not None and log.exists() and log.stat().st_size:
+        log.rename(aside.with_name(aside.name + _LOG))
     for suffix in (_LOG, _SHARED_MEMORY):
-        beside = path.with_name(path.name + suffix)
-        with suppress(FileNotFoundError):
-            if aside is None:
-                beside.unlink()
-            else:
-                beside.rename(aside.with_name(aside.name + suffix))
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _modernise(path: Path, connection: sqlite3.Connection, note: Note) -> None:

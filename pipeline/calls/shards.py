@@ -61,8 +61,8 @@ def export(store: CallStore, path: Path, selection: Selection) -> int:
     part = path.with_name(f".{os.getpid()}.{path.name}")
 
     def work(connection: sqlite3.Connection) -> int:
-        part.unlink(missing_ok=True)
         with _writing(path):
+            part.unlink(missing_ok=True)
             return write(connection, part, selection)
 
     try:
@@ -88,6 +88,7 @@ def merge(store: CallStore, paths: Sequence[Path], note: Note) -> list[Merged]:
             raise UsageError(f"there is no file {path}")
         if path.resolve() == store.path.resolve():
             raise UsageError(f"{path} is the call store itself; there is nothing to merge")
+    store.use(lambda connection: None)
     return [_merge(store, path, note) for path in paths]
 
 

@@ -32,7 +32,9 @@ from pipeline.prices import FREE, LOCAL, Price
 from pipeline.schema import Calls, ModelInfo
 
 _PAUSES = (0.05, 2.0)
-"""Seconds between two looks at what another process has answered: the first pause, and the longest."""
+"""Seconds between two looks at what another process has answered: at least and at most."""
+_PAUSE_A_REQUEST = 4e-4
+"""In between by what is waited for: a look takes 20 microseconds a request, and so a twentieth of the time."""
 
 
 class StoredModel:
@@ -176,10 +178,10 @@ class StoredModel:
 
 
 class _Patience:
-    """Waits for what other processes are asking, longer each time, and says so once."""
+    """Waits for what other processes are asking, and says so once."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress, self._pause, self._told = progress, _PAUSES[0], False
+        self._progress, self._told = progress, False
 
     def wait(self, holders: Sequence[int], number: int) -> None:
         """`number` requests are claimed by the processes `holders`."""
@@ -189,5 +191,5 @@ class _Patience:
                 f"another mwe process ({others}) is asking {number:,} of these calls; waiting for its answers"
             )
             self._told = True
-        time.sleep(self._pause)
-        self._pause = min(2 * self._pause, _PAUSES[1])
+        shortest, longest = _PAUSES
+        time.sleep(min(longest, max(shortest, number * _PAUSE_A_REQUEST)))

@@ -77,9 +77,7 @@ def selection_from(older_than: str | None, models: list[str] | None, now: float 
         return Selection(tuple(models or ()))
     found = re.fullmatch(r"(\d+)([hdw])", older_than)
     if found is None:
-        raise UsageError(
-            f"--older-than {older_than!r} is no age; expected a number of hours, days or weeks, such as 30d"
-        )
+        raise UsageError(f"--older-than {older_than!r} is no age; expected hours, days or weeks, such as 12h or 30d")
     age = int(found[1]) * _SECONDS[found[2]]
     return Selection(tuple(models or ()), int((time.time() if now is None else now) - age))
 

@@ -98,9 +98,7 @@ def test_a_file_cut_short_anywhere_keeps_all_calls_before_the_cut(closed: Path, 
 
 
 @pytest.mark.parametrize("content", [bytes(PAGE), random.Random(3).randbytes(PAGE)], ids=["zeros", "noise"])
-def test_a_page_that_is_overwritten_costs_the_calls_on_it_at_most(
-    closed: Path, tmp_path: Path, content: bytes
-) -> None:
+def test_a_page_that_is_overwritten_costs_the_calls_on_it_at_most(closed: Path, tmp_path: Path, content: bytes) -> None:
     for start in range(0, (closed / "calls.sqlite").stat().st_size, 3 * PAGE):
         folder = damaged(closed, tmp_path / "x", overwrite(start, content))
         kept, notes = what_is_left(folder)

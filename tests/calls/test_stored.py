@@ -127,9 +127,7 @@ class Other:
             self.answer()
 
     def answer(self) -> None:
-        calls = {
-            key: (request, reply_to(request)) for key, request in zip(self.keys, self.requests, strict=True)
-        }
+        calls = {key: (request, reply_to(request)) for key, request in zip(self.keys, self.requests, strict=True)}
         self.store.put("fake/counting", calls)
 
 
@@ -142,7 +140,7 @@ def test_what_another_process_is_asking_is_waited_for_and_not_asked(
     assert [reply.text for reply in model.sample(samples(5))] == [f"text {i}\u2028 ü" for i in range(5)]
     # Its own part comes first: who waits holds no claim, so two processes cannot wait for each other.
     assert provider.asked == [samples(5)[i] for i in (0, 1, 4)]
-    assert other.pauses == [0.05, 0.1, 0.2]
+    assert other.pauses == [0.05] * 3
     assert progress.notes == [
         f"another mwe process ({os.getpid()}) is asking 2 of these calls; waiting for its answers"
     ]
