@@ -32,7 +32,7 @@ CREATE UNIQUE INDEX calls_by_key ON calls (key);
 CREATE TABLE dialogs (id INTEGER PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL);
 CREATE UNIQUE INDEX dialogs_by_name ON dialogs (name);
 """
-_TABLES = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+_TABLES = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
 _CACHE_KIB = 131_072
 """As much as the index of two million keys takes; memory is used only as far as the file goes."""
 _LOG_PAGES = 16_000
