@@ -9,6 +9,7 @@ Heavy modules are imported inside the verbs, so that `mwe --help` stays quick.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import telling, wiring
+from pipeline import interrupt, telling, wiring
 from pipeline.budget import BudgetReached
 from pipeline.console import progress as show_progress
 from pipeline.console import visible
@@ -71,6 +72,9 @@ Prices = Annotated[
     list[str] | None,
     typer.Option("--price", help="NAME=INPUT,OUTPUT: your price of a model, US dollars a million tokens; repeatable."),
 ]
+MaxConnections = Annotated[
+    int | None, typer.Option(min=1, help="Requests in flight at once, per model, at the most (100).")
+]
 Ladder = Annotated[str | None, typer.Option(help="A ladder of models: a name, or a .toml file.")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")]
 Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
@@ -98,6 +102,7 @@ def discover(
     models: Models = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -109,7 +114,7 @@ def discover(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, settings)
         rehearsed = connections.cast(settings, model, judge, unloaded=True)
@@ -145,6 +150,7 @@ def generate(
     generated: Root = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -156,7 +162,7 @@ def generate(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         recipe = wiring.recipe_from(n, seed, settings)
         expected = flow.estimate(behaviour, connections.cast(settings, model, judge, unloaded=True), recipe)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
@@ -179,6 +185,7 @@ def screen(
     generated: Root = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -194,7 +201,7 @@ def screen(
         names = filter or list(DEFAULT_FILTERS)
         chosen = [each.name for each in load_filters(names)]
         needs_embedder = settings.embedder if "relevance" in chosen else None
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         judge_name = judge or settings.judge
         expected = flow.estimate_screen(
             found, connections.screening(meant, judge_name, needs_embedder, unloaded=True), names
@@ -272,24 +279,28 @@ def run(
     out: Out = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Put datasets to models; answers and summaries go beside each dataset."""
     from pipeline import flow
+    from pipeline.evaluate import subset
 
     settings = _settings()
     rows: list[dict[str, Any]] = []
     with show_progress(quiet) as progress:
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         chosen = settings.seed if seed is None else seed
         expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
+        for each in found:
+            telling.tell_orders(each, subset(each.items, n, chosen), progress)
         stopped: BudgetReached | None = None
         for subject in connections.subjects(names):
             for each in found:
@@ -332,6 +343,24 @@ def report(
             reports.append(flow.report(each, wiring.behaviour_of(each, behaviour, subject, undesired, progress)))
             telling.tell_report(reports[-1], each, progress)
     _print_json(as_json, [each.model_dump(mode="json") for each in reports])
+
+
+@app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server anything.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check everything that a run needs, and say what to do where something is missing."""
+    from pipeline.doctor.examine import examine
+
+    findings = examine(offline)
+    if as_json:
+        _print_json(True, [finding.model_dump(mode="json") for finding in findings])
+    elif not quiet:
+        _say(telling.table(findings, shutil.get_terminal_size((100, 24)).columns))
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
 
 
 @models_app.command("list")
@@ -476,7 +505,8 @@ def cache_merge(
 def main() -> NoReturn:
     """Entry point: runs a verb and turns errors into one sentence and an exit code."""
     try:
-        app()
+        with interrupt.handled(_announce_end):
+            app()
     except BudgetReached as reached:
         _complain(f"{reached}. What was answered is kept; to go on with as much money again: {_this_command()}")
         sys.exit(reached.exit_code)
@@ -496,6 +526,11 @@ def main() -> NoReturn:
             )
         raise
     sys.exit(0)
+
+
+def _announce_end() -> None:
+    # Straight to the terminal: this runs inside a signal handler, maybe in the middle of another write.
+    os.write(2, b"\nmwe: finishing what is in flight; Ctrl-C again stops at once\n")
 
 
 def _this_command() -> str:
@@ -533,7 +568,8 @@ def _write(text: str) -> None:
     if sys.stderr.isatty() and not sys.stdout.isatty():
         _to_stderr(text)
         return
-    sys.stdout.write(text)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 

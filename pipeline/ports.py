@@ -9,9 +9,10 @@ a provider behind the call store, one list of requests in, one list of replies o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
 
@@ -93,6 +94,10 @@ class Choice:
     """The options exactly as scored."""
     standard_error: float | None = None
     """Of the first option's probability among the valid answers; only for sampled estimates."""
+    bounded: tuple[int, ...] = ()
+    """Indices of the options that were missing from the listed tokens: an upper bound stands for their probability."""
+    refused: float | None = None
+    """Share of the answers that were refusals, in 0..1; None where no answer was asked for, only its probability."""
     passage_log_probability: float | None = None
     """Sum of the natural-log probabilities of the passage's tokens; None where the model gives none."""
     passage_tokens: int | None = None
@@ -180,8 +185,24 @@ class Provider(Protocol):
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """Answer requests of one type; each mapping yielded (index -> reply) is committed in one transaction.
 
+        Once `interrupt.requested`, it starts nothing new and ends with what was in hand, without an error.
         Raises Unsupported where the model cannot answer that type, ModelError where it failed.
         """
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A provider whose model is behind a server, beside what every provider is."""
+
+    samples: int
+    """Draws for one choice where no probabilities are given; set before the first answer."""
+    faults: Counter[str]
+    """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
+
+    def limit(
+        self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        """Ask the server no faster than that; called before the first answer."""
 
 
 class TextModel(Protocol):

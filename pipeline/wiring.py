@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,13 +114,20 @@ class Connections:
     """Makes models of names. A model in a role stays for the whole command; a subject goes before the next loads."""
 
     def __init__(
-        self, progress: Progress, settings: Settings, budget: float | None = None, prices: Sequence[str] | None = None
+        self,
+        progress: Progress,
+        settings: Settings,
+        budget: float | None = None,
+        prices: Sequence[str] | None = None,
+        max_connections: int | None = None,
     ) -> None:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
 
         self._progress, self._store = progress, CallStore(note=progress.note)
         self._prices = prices_from(prices, settings)
+        self._samples = settings.samples
+        self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._kept: dict[str, StoredModel] = {}
         self.purse = Purse(settings.budget if budget is None else budget)
         """The command's money."""
@@ -177,9 +185,13 @@ class Connections:
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
+        from pipeline.ports import Served
         from pipeline.prices import LOCAL, price_of
 
         name = provider.info.name
+        if isinstance(provider, Served):
+            provider.limit(**self._limits(name).model_dump())
+            provider.samples = self._samples
         # The identity of an embedded model is known once it is installed; its price does not depend on it.
         identity = {} if name.startswith(LOCAL) else provider.identity()
         return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)

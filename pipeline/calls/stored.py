@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import interrupt
 from pipeline.budget import Meter, Purse, worst_cost
 from pipeline.calls.canonical import keys_of
 from pipeline.calls.store import CallStore
@@ -26,6 +27,7 @@ from pipeline.ports import (
     Reward,
     RewardRequest,
     SampleRequest,
+    Served,
     SilentProgress,
 )
 from pipeline.prices import FREE, LOCAL, Price
@@ -103,13 +105,14 @@ class StoredModel:
         self.progress.update(self.task, reused, len(requests))
         meter = Meter(self.purse, self.task, self.price, len(requests) - reused)
         patience = _Patience(self.progress)
-        while missing:
-            with self.store.claim([[keys[i] for i in group] for group in missing]) as claim:
-                self._answer(requests, keys, known, [missing[number] for number in claim.mine], meter)
-            if not claim.mine:
-                patience.wait(claim.holders, sum(map(len, missing)))
-            known.update(self.store.get([keys[i] for group in missing for i in group if keys[i] not in known]))
-            missing = self._missing(requests, keys, known)
+        with interrupt.orderly():
+            while missing and not interrupt.requested():
+                with self.store.claim([[keys[i] for i in group] for group in missing]) as claim:
+                    self._answer(requests, keys, known, [missing[number] for number in claim.mine], meter)
+                if not claim.mine:
+                    patience.wait(claim.holders, sum(map(len, missing)))
+                known.update(self.store.get([keys[i] for group in missing for i in group if keys[i] not in known]))
+                missing = self._missing(requests, keys, known)
         self._count(reused=len(requests) - reused - (self.tally.made - made))
         return [known[key] for key in keys]
 
@@ -132,10 +135,16 @@ class StoredModel:
                 known.update((keys[i], reply) for i, reply in batch.items())
                 self._count(made=list(batch.values()))
                 meter.count(batch.values())
-                self.progress.update(self.task, len(known), len(set(keys)), meter.reading())
+                self.progress.update(self.task, len(known), len(set(keys)), meter.reading(self._failed()))
+            if interrupt.requested():
+                return
         unanswered = sum(keys[i] not in known for i in missing)
         if unanswered:
             raise PipelineError(f"{self.info.name} left {unanswered} of {len(missing)} requests without an answer")
+
+    def _failed(self) -> int:
+        """Tries that failed so far, also those that healed; a model that runs here has none."""
+        return self.provider.faults.total() if isinstance(self.provider, Served) else 0
 
     def _affordable(self, requests: Sequence[Request], missing: Sequence[int]) -> Iterator[Sequence[int]]:
         """What is missing, in parts that the purse can pay for at the worst; all at once where nothing is charged.

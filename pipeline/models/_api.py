@@ -1,24 +1,32 @@
-"""What the API providers share: settings and keys, one event loop a batch, bounded concurrency, learned limits.
+"""What the API providers share: settings and keys, and the work on a batch of requests.
 
 A provider file adds two halves: pure functions (our request -> their JSON, their JSON -> our reply)
-and `open_client`, which makes the official SDK's async client.
+and `open_client`, which makes the official SDK's async client. How requests reach the server is in `_session.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import re
+import weakref
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit, urlunsplit
 
+from pipeline import interrupt
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
-from pipeline.models._faults import CallError, Policy, as_call_error, as_model_error, read_object, retrying, scrub
+from pipeline.models._estimates import SAMPLES
+from pipeline.models._faults import CallError, Policy, as_model_error
+from pipeline.models._redaction import is_placeholder, without_secrets
+from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
 from pipeline.ports import EmbeddingRequest, Load, Reply, Request
 from pipeline.schema import ModelInfo
 
@@ -28,10 +36,14 @@ ENGINE = "mwe-api-1"
 CONNECT_SECONDS = 10.0
 EMBEDDINGS_PER_CALL = 128
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_MOST_REBUILDS = 10
+
+DOTENV_LINE = re.compile(
+    r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*="
+    r"\s*(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<bare>[^\s'\"#]*))\s*(?:#.*)?"
+)
+"""A line of `.env` that sets a variable; others are passed over."""
 
 Note = Callable[[str], None]
-ReplyType = TypeVar("ReplyType")
 
 
 def setting(name: str) -> str | None:
@@ -43,18 +55,24 @@ def setting(name: str) -> str | None:
     if value := os.environ.get(name, "").strip():
         return value
     try:
-        lines = Path(".env").read_text(encoding="utf-8").splitlines()
+        lines = Path(".env").read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
-    form = re.compile(rf"\s*(?:export\s+)?{re.escape(name)}\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s'\"#]*))\s*(?:#.*)?")
-    found = [match for line in lines if (match := form.fullmatch(line))]
-    return next((value for value in found[-1].groups() if value), None) if found else None
+    found = [match for line in lines if (match := DOTENV_LINE.fullmatch(line)) and match["name"] == name]
+    return (found[-1]["single"] or found[-1]["double"] or found[-1]["bare"] or None) if found else None
 
 
 def checked_url(url: str, variable: str) -> str:
-    """The base URL without a slash at the end. Raises UsageError if it is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    """The base URL without a slash at the end. Raises UsageError if it is none; the message holds nothing of it."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise UsageError(f"{variable} is no URL: its host or port cannot be read") from None
+    if parts.query or parts.fragment:
+        # Paths are put behind the base URL, so they would end up in the query.
+        raise UsageError(f"{variable} holds a query or a fragment (? or #), which a base URL cannot have")
+    if parts.scheme not in {"http", "https"} or not host:
         raise UsageError(
             f"{variable} is no URL: it must start with http:// or https://, such as http://127.0.0.1:8000/v1"
         )
@@ -65,6 +83,15 @@ def public_url(url: str) -> str:
     """The URL without user, password, query and fragment, any of which may hold a secret."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def basic_authorization(url: str) -> dict[str, str]:
+    """User and password of a URL as the header they are sent in: left in the URL, they would stand in SDKs' logs."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 @dataclass
@@ -79,8 +106,14 @@ class ApiProvider(ABC):
     key_variable: str
     note: Note = lambda text: None
     policy: Policy = field(default_factory=Policy)
+    samples: int = SAMPLES
+    """Draws for one choice where no probabilities are given."""
     refused: set[str] = field(default_factory=set)
     """Parameters that this server said this model does not take; found out once, then left out."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
+    _line: Line | None = field(default=None, init=False, repr=False, compare=False)
+    _hang_up: weakref.finalize[..., ApiProvider] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     @abstractmethod
@@ -99,6 +132,40 @@ class ApiProvider(ABC):
     def open_client(self, key: str) -> tuple[ModuleType, Any]:
         """The SDK's module and an async client with `post` and `close`, its own retries off."""
 
+    def open_session(self, key: str) -> Session:
+        """What the requests of one `answer` go through. Called inside the event loop, once for each `answer`.
+
+        Overridden where requests reach the server in another way than one by one.
+        """
+        return LiveSession(self, self.line(key))
+
+    def line(self, key: str) -> Line:
+        """The event loop and the client, which stay warm from one `answer` to the next."""
+        if self._line is not None and self._line.key != key:
+            self.close()
+        if self._line is None:
+            self._line = Line(self, key)
+            self._hang_up = weakref.finalize(self, self._line.close)
+        return self._line
+
+    def close(self) -> None:
+        """Close connections and event loop; the next `answer` opens new ones. Happens by itself at the end."""
+        if self._hang_up is not None:
+            self._hang_up()
+        self._line = self._hang_up = None
+
+    def limit(
+        self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        """Ask the server no faster than that."""
+        self.close()
+        self.policy = replace(
+            self.policy,
+            concurrency=max_connections,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+        )
+
     @abstractmethod
     async def ask(self, session: Session, requests: Sequence[Request]) -> list[Reply]:
         """Put one unit of work to the server: one request, or several embeddings. Raises CallError."""
@@ -112,22 +179,32 @@ class ApiProvider(ABC):
         return [[i] for i in range(len(requests))]
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
-        """Replies as they come in. Closing the iterator, or Ctrl-C, cancels what is in flight and closes the client.
+        """Replies as they come in. Closing the iterator, or a KeyboardInterrupt, cancels what is in flight.
 
         The first error that does not heal ends the batch: nothing new is sent, requests in flight get a few seconds
         to finish, what came in is yielded, then the error is raised (ModelUnavailable, ModelError or Unsupported).
+        After `interrupt.requested` nothing new is sent either, and the replies end with those that were in flight.
         """
         if not requests:
             return
         key = self._key()
-        with asyncio.Runner() as runner:
-            batch = _Batch(self, key, requests)
-            try:
-                runner.run(batch.start())
+        runner = self.line(key).runner
+        batch = _Batch(self, key, requests)
+        drain = partial(runner.get_loop().call_soon_threadsafe, batch.drain)
+        try:
+            runner.run(batch.start())
+            with interrupt.listening(drain):
                 while replies := runner.run(batch.next()):
                     yield replies
-            finally:
-                runner.run(batch.stop())
+        finally:
+            runner.run(batch.stop())
+
+    def secrets(self, key: str) -> str:
+        """What must reach neither a message nor the call store, one a line: the key, and what the base URL holds."""
+        parts = urlsplit(self.base_url)
+        held = [unquote(parts.password or ""), unquote(parts.username or "")]
+        # A user's name is one only where it may be a key itself.
+        return "\n".join([key if key != "none" else "", held[0], "" if is_placeholder(held[1]) else held[1]])
 
     def _key(self) -> str:
         key = setting(self.key_variable)
@@ -142,60 +219,6 @@ class ApiProvider(ABC):
         return key
 
 
-class Session:
-    """One batch's line to the server: client, retries, and the parameters it turned out not to take."""
-
-    def __init__(self, provider: ApiProvider, key: str) -> None:
-        self.provider = provider
-        self.secret = key if key != "none" else ""
-        self.sdk, self.client = provider.open_client(key)
-        self.reached = False
-        self._retrying = retrying(provider.policy, lambda: self.reached, lambda text: self._tell(text))
-
-    def _tell(self, text: str) -> None:
-        self.provider.note(f"{self.provider.name} {scrub(text, self.secret)}")
-
-    async def call(
-        self,
-        path: str,
-        build: Callable[[frozenset[str]], dict[str, Any]],
-        read: Callable[[dict[str, Any]], ReplyType],
-    ) -> ReplyType:
-        """POST what `build` makes of the refused parameters, and `read` the answer; faults that heal are retried.
-
-        A parameter that a 400 refuses is left out from then on. Raises CallError when nothing helps.
-        """
-        for _ in range(_MOST_REBUILDS):
-            body = build(frozenset(self.provider.refused))
-            try:
-                return await self._retrying.copy()(self._post, path, body, read)
-            except CallError as fault:
-                lesson = self.provider.learn(fault, body) if fault.status in {400, 422} else None
-                if lesson is None:
-                    raise
-                if lesson not in self.provider.refused:
-                    self.provider.refused.add(lesson)
-                    self._tell(f"does not take {lesson}; going on without it")
-        raise CallError("the server keeps refusing parameters of the request", 400)
-
-    async def _post(self, path: str, body: dict[str, Any], read: Callable[[dict[str, Any]], ReplyType]) -> ReplyType:
-        fault = None
-        try:
-            text = await self.client.post(path, body=body, cast_to=str)
-        except self.sdk.APIError as error:
-            fault = as_call_error(error)
-        # Raised outside of the handler: the SDK's exception holds the request with the key in its headers.
-        self.reached = self.reached or fault is None or fault.status is not None
-        if fault:
-            raise fault
-        answer = read_object(text)
-        try:
-            return read(answer)
-        except (KeyError, TypeError, ValueError, AttributeError) as form:
-            what = f"the answer is not of the expected form ({type(form).__name__}: {form})"
-            raise CallError(what, 200, heals=True) from form
-
-
 class _Batch:
     """Workers that take units of work from one list and put replies into one queue; a worker's end is a {}."""
 
@@ -205,37 +228,57 @@ class _Batch:
         starts = range(0, len(requests), size)
         self.units = iter([range(start, min(start + size, len(requests))) for start in starts])
         self.waiting = len(requests)
-        self.working = min(provider.policy.concurrency, len(starts))
+        self.working = len(starts)
+        self.draining = False
         self.error: ModelError | None = None
         self.workers: list[asyncio.Task[None]] = []
         self.session: Session | None = None
 
     async def start(self) -> None:
+        # The loop stood still since the last batch: let it notice which connections were closed meanwhile.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         self.replies: asyncio.Queue[dict[int, Reply]] = asyncio.Queue()
-        self.session = Session(self.provider, self.key)
+        self.session = self.provider.open_session(self.key)
+        self.working = min(self.working, self.session.at_once)
         self.workers = [asyncio.create_task(self._work(self.session)) for _ in range(self.working)]
 
     async def _work(self, session: Session) -> None:
         try:
             for unit in self.units:
-                answered = await self.provider.ask(session, [self.requests[i] for i in unit])
+                unit_in_hand.set(Unit())
+                asked = await self.provider.ask(session, [self.requests[i] for i in unit])
+                answered = [without_secrets(reply, session.secret) for reply in asked]
                 self.replies.put_nowait(dict(zip(unit, answered, strict=True)))
-                if self.error:
+                if self.draining:
                     return
         except CallError as fault:
             provider = self.provider
-            self.error = self.error or as_model_error(fault, provider.name, provider.key_variable, session.secret)
+            self._fail(as_model_error(fault, provider.name, provider.key_variable, session.secret))
         except ModelError as error:
-            self.error = self.error or error
+            self._fail(error)
         finally:
             self.working -= 1
             self.replies.put_nowait({})
+
+    def _fail(self, error: ModelError) -> None:
+        if not self.draining:
+            self.error = error
+            self.drain()
+
+    def drain(self) -> None:
+        """Start nothing new and end what only waits."""
+        if not self.draining and self.session:
+            self.draining = True
+            self.session.drain()
 
     async def next(self) -> dict[int, Reply]:
         """All replies that are in, at least one; {} at the end. Raises the batch's error once nothing else comes."""
         replies: dict[int, Reply] = {}
         while self.waiting and not replies:
             if self.replies.empty() and not self.working:
+                if self.draining and not self.error:
+                    return {}
                 self._raise()
             try:
                 grace = self.provider.policy.grace_seconds if self.error else None
@@ -259,7 +302,7 @@ class _Batch:
             worker.cancel()
         await asyncio.gather(*self.workers, return_exceptions=True)
         if self.session:
-            await self.session.client.close()
+            await self.session.close()
 
 
 def info_for(name: str, model: str, kind: str = "chat", thinking: bool = False) -> ModelInfo:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import interrupt
 from pipeline.errors import UsageError
 from pipeline.models._estimates import USUAL_TOKENS, completion, load_of
 from pipeline.ports import (
@@ -114,6 +115,8 @@ class FakeProvider:
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """All answers, 64 at a time."""
         for start in range(0, len(requests), _CHUNK):
+            if interrupt.requested():
+                return
             chunk = requests[start : start + _CHUNK]
             yield {start + i: self._reply(request) for i, request in enumerate(chunk)}
 
