@@ -144,7 +144,7 @@ def insert(connection: sqlite3.Connection, rows: Iterable[Row], dialogs: Mapping
     return found.rowcount
 
 
-def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[Row]:
+def find(connection: sqlite3.Connection, keys: Iterable[bytes]) -> Iterator[Row]:
     """The calls with these keys, in any order. Raises Damaged where one is not as it was written."""
     for chunk in in_batches(keys, _CHUNK):
         for row in connection.execute(f"SELECT {COLUMNS} FROM calls WHERE key IN ({_marks(chunk)})", chunk):
