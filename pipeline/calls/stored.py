@@ -156,6 +156,9 @@ class StoredModel:
             number = len(rest)
             if self.price and not self.price.is_free:
                 number = self.purse.afford([worst_cost(self.price, self.provider.load(requests[i])) for i in rest])
+                if self.purse.ceiling is not None and isinstance(self.provider, Served) and not self.provider.settled:
+                    # Only an answer tells whether the model thinks: then each costs many times as much.
+                    number = 1
             yield rest[:number]
             rest = rest[number:]
 
