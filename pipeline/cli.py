@@ -279,6 +279,7 @@ def run(
 ) -> None:
     """Put datasets to models; answers and summaries go beside each dataset."""
     from pipeline import flow
+    from pipeline.evaluate import subset
 
     settings = _settings()
     rows: list[dict[str, Any]] = []
@@ -291,6 +292,8 @@ def run(
         expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
+        for each in found:
+            telling.tell_orders(each, subset(each.items, n, chosen), progress)
         stopped: BudgetReached | None = None
         for subject in connections.subjects(names):
             for each in found:
@@ -333,6 +336,24 @@ def report(
             reports.append(flow.report(each, wiring.behaviour_of(each, behaviour, subject, undesired, progress)))
             telling.tell_report(reports[-1], each, progress)
     _print_json(as_json, [each.model_dump(mode="json") for each in reports])
+
+
+@app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server anything.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check everything that a run needs, and say what to do where something is missing."""
+    from pipeline.doctor.examine import examine
+
+    findings = examine(offline)
+    if as_json:
+        _print_json(True, [finding.model_dump(mode="json") for finding in findings])
+    elif not quiet:
+        _say(telling.table(findings, shutil.get_terminal_size((100, 24)).columns))
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
 
 
 @models_app.command("list")
@@ -468,7 +489,8 @@ def _write(text: str) -> None:
     if sys.stderr.isatty() and not sys.stdout.isatty():
         _to_stderr(text)
         return
-    sys.stdout.write(text)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 

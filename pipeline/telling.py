@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.budget import BudgetReached
 from pipeline.errors import GateClosed
 
 if TYPE_CHECKING:
+    from pipeline.doctor.finding import Finding
     from pipeline.estimate import Estimate
     from pipeline.flow import Generated
     from pipeline.ports import Progress
-    from pipeline.schema import Behaviour, Point, Report
+    from pipeline.schema import Behaviour, Item, Point, Report
     from pipeline.store import Dataset
 
 
@@ -68,6 +71,9 @@ def tell_estimate(estimate: Estimate, progress: Progress, details: bool) -> None
                 f"  price of {name}: {dollars(price['input'])} in, {dollars(price['output'])} out a million tokens "
                 f"({price['source']})"
             )
+    if estimate.is_free:
+        progress.note("everything runs here or is stored already, and costs nothing")
+        return
     total = {case: cost(value) for case, value in estimate.cost.items()}
     progress.note(f"estimated cost: {total['expected']} ({total['low']} to {total['high']})")
 
@@ -82,7 +88,8 @@ def close_gate(made: Generated, stopped: str | None = None) -> None:
     if not written.is_short:
         return
     eaten = [f"{number} by {name}" for name, number in written.dropped.most_common()]
-    eaten += [f"{written.unparsed} unreadable"] if written.unparsed else []
+    empty = f" ({written.empty} of them empty)" if written.empty else ""
+    eaten += [f"{written.unparsed} unreadable{empty}"] if written.unparsed else []
     eaten += [f"{written.refused} refused"] if written.refused else []
     kept = f"{len(written.kept)} items are published" if made.dataset else "nothing is published"
     raise GateClosed(
@@ -106,8 +113,29 @@ def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
 def tell_point(dataset: Dataset, point: Point, progress: Progress) -> None:
     progress.note(
         f"{dataset.label}: {point.model} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
-        f"mass on valid answers {point.mass:.3f}, n {point.n}"
+        f"mass on valid answers {point.mass:.3f}, n {point.n}" + "".join(f", {fact}" for fact in _measured(point))
     )
+
+
+def _measured(point: Point) -> Iterator[str]:
+    """What one should know of how a point was measured, where there is something to know."""
+    if point.position_bias is not None:
+        yield f"position bias {100 * point.position_bias:+.1f} points"
+    if point.refusal_rate:
+        yield f"{100 * point.refusal_rate:.1f} % refused"
+    if point.bounded_rate:
+        yield f"an answer is only bounded in {100 * point.bounded_rate:.1f} % of the items"
+
+
+def tell_orders(dataset: Dataset, items: Sequence[Item], progress: Progress) -> None:
+    """Says of how many items the choices cannot be swapped."""
+    from pipeline.evaluate import in_one_order
+
+    if number := in_one_order(items):
+        progress.note(
+            f"{dataset.label}: {number:,} of {len(items):,} items are asked in one order only, since their choices are "
+            "not two that can be exchanged with certainty; they do not count for the position bias"
+        )
 
 
 def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
@@ -135,3 +163,20 @@ def next_steps(dataset: Dataset, behaviour: Behaviour) -> str:
         "--judge anthropic/claude-sonnet-4-5\n"
         f"more sizes:    mwe run {dataset.label} --models hf/Qwen/Qwen2.5-3B-Instruct && mwe report {dataset.label}"
     )
+
+
+def table(findings: Sequence[Finding], width: int) -> str:
+    """Findings as aligned lines of at most `width` characters, each advice below what it is for."""
+    indent = len("broken ") + max(len(finding.subject) for finding in findings) + 2
+    paragraph = textwrap.TextWrapper(
+        max(width, indent + 40), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    lines = []
+    for finding in findings:
+        state = finding.state.upper() if finding.state == "broken" else finding.state
+        lines += paragraph.wrap(f"{f'{state:<6} {finding.subject}':<{indent}}{finding.detail}")
+        if finding.advice:
+            lines += paragraph.wrap(f"{'':<{indent}}-> {finding.advice}")
+    wrong = [sum(finding.state == state for finding in findings) for state in ("broken", "warn")]
+    lines.append(f"{wrong[0]} broken, {wrong[1]} to look at, {len(findings) - sum(wrong)} in order")
+    return "\n".join(lines) + "\n"

@@ -141,6 +141,7 @@ def _reply_from_text(kind: str, text: str) -> Reply:
         case "Choice":
             fields["log_probabilities"] = tuple(fields["log_probabilities"])
             fields["answer_forms"] = tuple(fields["answer_forms"])
+            fields["bounded"] = tuple(fields.get("bounded", ()))
             return Choice(**fields)
         case "Embedding":
             fields["vector"] = np.frombuffer(base64.b64decode(fields["vector"]), dtype="<f4")

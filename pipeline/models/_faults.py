@@ -21,6 +21,7 @@ from typing import Any
 import tenacity
 
 from pipeline.errors import ModelError, ModelUnavailable
+from pipeline.models._redaction import redaction
 
 _HEALS = {408, 409, 429}
 _NO_CREDIT = re.compile(
@@ -32,6 +33,7 @@ _REFUSES = re.compile(
     r"|(?:does|do) ?(?:not|n't) support|cannot both|extra inputs",
     re.I,
 )
+_UNSUPPORTED = re.compile(r"\b(?:un)?supported\b|\bnot support\b", re.I)
 _PASSES = re.compile(r"rate.?limit|overload|time.?out|temporar|unavailable|internal|capacity|try again", re.I)
 _LONGEST_MESSAGE = 300
 _MOST_BROKEN_ANSWERS, _MOST_BROKEN_AT_FIRST = 10, 5
@@ -95,6 +97,11 @@ class CallError(Exception):
         self.heals = _heals(status, f"{code} {message}") if heals is None else heals
 
     @property
+    def refuses(self) -> bool:
+        """Whether the server turned down the form of the request rather than failed."""
+        return self.status in {400, 422} or (self.status is not None and self.status >= 500 and not self.heals)
+
+    @property
     def kind(self) -> str:
         """What went wrong, for a count: a status such as "429", "timeout", "connection" or "broken answer"."""
         if self.status is None:
@@ -110,7 +117,8 @@ class CallError(Exception):
 def _heals(status: int | None, text: str) -> bool:
     if status == 429:
         return not _NO_CREDIT.search(text)
-    return status is None or status in _HEALS or (status >= 500 and status != 501)
+    # Some servers answer 500 to a parameter that they do not know, and would do so for ever.
+    return status is None or status in _HEALS or (status >= 500 and status != 501 and not _UNSUPPORTED.search(text))
 
 
 def as_call_error(error: Any) -> CallError:
@@ -118,7 +126,9 @@ def as_call_error(error: Any) -> CallError:
     status = getattr(error, "status_code", None)
     if status is None:
         timed_out = type(error).__name__ == "APITimeoutError"
-        return CallError(str(error) or "connection error", code="timeout" if timed_out else "")
+        # The SDK says "Connection error."; what it was (refused, no such name, a certificate) stands in the cause.
+        cause = "" if timed_out else str(error.__cause__ or "")
+        return CallError(cause or str(error) or "connection error", code="timeout" if timed_out else "")
     message, code = _message_in(error.body, str(error.message))
     headers = error.response.headers
     asked = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
@@ -248,8 +258,7 @@ def as_model_error(fault: CallError, model: str, key_variable: str, secret: str)
 
 
 def scrub(text: str, secret: str) -> str:
-    """One printable line of at most 300 characters without the key or anything that looks like one."""
-    if secret:
-        text = text.replace(secret, "***")
+    """One printable line of at most 300 characters without the secrets (one a line) or anything that looks like one."""
+    text = redaction(secret).hide(text)
     text = " ".join("".join(c if c.isprintable() else " " for c in _KEY.sub("***", text)).split())
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"

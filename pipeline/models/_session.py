@@ -102,7 +102,7 @@ class LiveSession(Session):
     def __init__(self, provider: ApiProvider, line: Line) -> None:
         self.provider, self.line = provider, line
         self.at_once = MOST_IN_HAND_PER_PLACE * provider.policy.concurrency
-        self.secret = line.key if line.key != "none" else ""
+        self.secret = provider.secrets(line.key)
         self._draining = False
         self._waiting: set[asyncio.Task[Any]] = set()
 
@@ -121,7 +121,7 @@ class LiveSession(Session):
             try:
                 return await tries(self._try, path, build, read)
             except CallError as fault:
-                lesson = self.provider.learn(fault, fault.body) if fault.status in {400, 422} else None
+                lesson = self.provider.learn(fault, fault.body) if fault.refuses else None
                 if lesson is None:
                     raise
                 if lesson not in self.provider.refused:
