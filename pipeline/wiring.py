@@ -124,7 +124,8 @@ class Connections:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
 
-        self._progress, self._store, self._prices = progress, CallStore(), prices_from(prices, settings)
+        self._progress, self._store = progress, CallStore(note=progress.note)
+        self._prices = prices_from(prices, settings)
         self._samples = settings.samples
         self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._kept: dict[str, StoredModel] = {}
