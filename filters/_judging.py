@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import fmean
 from weakref import WeakKeyDictionary
 
@@ -103,10 +104,15 @@ def calibrate(judge: ChoiceModel, bank: Sequence[Gold]) -> Calibration:
 
     log_odds: list[float] = []
     sides: list[bool] = []
-    for gold in bank:
-        prior = _prior(judge, gold.description)
-        choices = judge.choose([_request(gold.description, text) for text in (*gold.agree, *gold.disagree)])
-        log_odds += [choice.log_odds(0) - prior for choice in choices]
+    neutral = prompts.neutral_statements()
+    # One list for the whole bank: a server answers it in a few round trips, where a list a behaviour takes dozens.
+    asked = [[*neutral, *gold.agree, *gold.disagree] for gold in bank]
+    requests = [_request(gold.description, text) for gold, texts in zip(bank, asked, strict=True) for text in texts]
+    choices = iter(judge.choose(requests))
+    for gold, texts in zip(bank, asked, strict=True):
+        values = [choice.log_odds(0) for choice in islice(choices, len(texts))]
+        prior = PRIOR_WEIGHT * fmean(values[: len(neutral)])
+        log_odds += [value - prior for value in values[len(neutral) :]]
         sides += [True] * len(gold.agree) + [False] * len(gold.disagree)
     fitted = LogisticRegression(C=1.0).fit([[value] for value in log_odds], sides)
     # A judge that ranks the bank the wrong way round is of no use, and turning it over would be a guess.
