@@ -88,7 +88,7 @@ class Command:
         """Start it, and wait until `moment` of the number of requests since then, or its end."""
         before, running = self.server.count(), self.start()
         while running.poll() is None and not moment(self.server.count() - before):
-            time.sleep(0.005)
+            time.sleep(0.015)
         return running
 
     def finish(self) -> dict[str, object]:
