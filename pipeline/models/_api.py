@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
@@ -22,6 +22,10 @@ from pipeline.models._faults import CallError, Policy, as_model_error
 from pipeline.models._session import LiveSession, Session
 from pipeline.ports import EmbeddingRequest, Reply, Request
 from pipeline.schema import ModelInfo
+
+if TYPE_CHECKING:
+    from pipeline.models._batch_protocol import BatchProtocol, Wire
+    from pipeline.models._batches import Batching
 
 ENGINE = "mwe-api-1"
 """Part of every call's key; raised when the same request is put to a server in another way."""
@@ -80,6 +84,8 @@ class ApiProvider(ABC):
     policy: Policy = field(default_factory=Policy)
     refused: set[str] = field(default_factory=set)
     """Parameters that this server said this model does not take; found out once, then left out."""
+    batching: Batching | None = None
+    """Set where requests go through the server's batch API."""
 
     @property
     @abstractmethod
@@ -97,9 +103,23 @@ class ApiProvider(ABC):
     def open_session(self, key: str) -> Session:
         """What the requests of one `answer` go through. Called inside the event loop, once for each `answer`.
 
-        Overridden where requests reach the server in another way than one by one.
+        Through the server's batch API after `use_batches`, else one by one.
         """
-        return LiveSession(self, key)
+        if self.batching is None:
+            return LiveSession(self, key)
+        from pipeline.models._batches import BatchSession
+
+        return BatchSession(self, key, self.batching, public_url(self.base_url))
+
+    def use_batches(self, folder: Path) -> None:
+        """Send what can wait through the server's batch API, with the ledger of batches in `folder`."""
+        from pipeline.models._batches import Batching
+
+        self.batching = Batching(folder)
+
+    @abstractmethod
+    def batch_protocol(self, wire: Wire) -> BatchProtocol:
+        """The server's batch API."""
 
     @abstractmethod
     async def ask(self, session: Session, requests: Sequence[Request]) -> list[Reply]:
@@ -128,6 +148,7 @@ class ApiProvider(ABC):
                 runner.run(batch.start())
                 while replies := runner.run(batch.next()):
                     yield replies
+                batch.settle()
             finally:
                 runner.run(batch.stop())
 
@@ -202,6 +223,10 @@ class _Batch:
             if worker.done() and not worker.cancelled() and (bug := worker.exception()):
                 raise bug
         raise self.error or ModelError(f"{self.provider.name}: {self.waiting} requests were left without an answer")
+
+    def settle(self) -> None:
+        if self.session:
+            self.session.settle()
 
     async def stop(self) -> None:
         for worker in self.workers:

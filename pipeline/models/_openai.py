@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,7 +33,7 @@ from pipeline.models._estimates import (
 )
 from pipeline.models._faults import CallError, refused_parameter
 from pipeline.models._rendering import HUMAN_TURN, Rendering, answer_form
-from pipeline.models._session import Session
+from pipeline.models._session import Session, together
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -45,6 +46,9 @@ from pipeline.ports import (
     SampleRequest,
 )
 from pipeline.schema import ModelInfo, fingerprint
+
+if TYPE_CHECKING:
+    from pipeline.models._batch_protocol import BatchProtocol, Wire
 
 THINKING_TOKENS = 4096
 """Added to the budget of a model that thinks, whose thoughts count as output."""
@@ -256,6 +260,8 @@ class OpenAiProvider(ApiProvider):
 
     api: Literal["chat", "completions"] = "chat"
     official: bool = False
+    batch_setting: str = ""
+    """The variable that would say that the server has a batch API; "" where it is known to have one."""
 
     @property
     def info(self) -> ModelInfo:
@@ -287,6 +293,19 @@ class OpenAiProvider(ApiProvider):
             default_headers=hidden,  # type: ignore[arg-type]  # The SDK's own way to leave a header out.
         )
         return openai, client
+
+    def use_batches(self, folder: Path) -> None:
+        """As for every API. A compatible server is taken to have no batch API unless a setting says that it has."""
+        if self.batch_setting:
+            self.note(f"{self.name} is asked live; {self.batch_setting}=1 says that its server has a batch API")
+        else:
+            super().use_batches(folder)
+
+    def batch_protocol(self, wire: Wire) -> BatchProtocol:
+        """OpenAI's Batch API."""
+        from pipeline.models._batch_openai import OpenAiBatches
+
+        return OpenAiBatches(wire, self.official)
 
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
         """The optional parameter that the 400 refuses."""
@@ -320,6 +339,7 @@ class OpenAiProvider(ApiProvider):
                 self._path,
                 lambda refused: sample_body(request, self._dialect(refused)),
                 lambda answer: read_sample(answer, request, dialect),
+                request,
             )
         except CallError as fault:
             if fault.status == 400 and fault.code in _REFUSED_INPUT:
@@ -333,7 +353,7 @@ class OpenAiProvider(ApiProvider):
             if "logprobs" not in self.refused:
                 self.refused.add("logprobs")
                 self.note(f"{self.name} gives no log-probabilities; its choices are estimated from {SAMPLES} samples")
-        draws = [await self._sample(session, draw) for draw in sampled_choice(request)]
+        draws = await together(self._sample(session, draw) for draw in sampled_choice(request))
         return choice_from_samples(draws, [option.strip() for option in request.options])
 
     async def _listed(self, session: Session, request: ChoiceRequest) -> Choice | None:
@@ -343,6 +363,7 @@ class OpenAiProvider(ApiProvider):
                 self._path,
                 lambda refused: choice_body(request, self._dialect(refused)),
                 lambda answer: read_choice(answer, request, dialect),
+                request,
             )
         except CallError as fault:
             if fault.status == 400 and fault.code in _REFUSED_INPUT:

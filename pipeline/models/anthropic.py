@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Unsupported, UsageError
 from pipeline.models._api import (
@@ -33,9 +33,12 @@ from pipeline.models._estimates import (
     sample_prompt,
 )
 from pipeline.models._faults import CallError, refused_parameter
-from pipeline.models._session import Session
+from pipeline.models._session import Session, together
 from pipeline.ports import Choice, ChoiceRequest, Completion, Message, Reply, Request, SampleRequest
 from pipeline.schema import ModelInfo
+
+if TYPE_CHECKING:
+    from pipeline.models._batch_protocol import BatchProtocol, Wire
 
 THINKING_TOKENS = 4096
 """Added to the budget of a model that cannot be kept from thinking, whose thoughts count as output."""
@@ -163,6 +166,12 @@ class AnthropicProvider(ApiProvider):
         )
         return anthropic, client
 
+    def batch_protocol(self, wire: Wire) -> BatchProtocol:
+        """Message Batches."""
+        from pipeline.models._batch_anthropic import AnthropicBatches
+
+        return AnthropicBatches(wire)
+
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
         """What the 400 refuses: the prefill, a way to switch thinking off, or a sampling parameter."""
         turns = body["messages"]
@@ -189,6 +198,7 @@ class AnthropicProvider(ApiProvider):
             "/v1/messages",
             lambda refused: sample_body(request, self.model, refused),
             lambda answer: read_sample(answer, request, self._repeats()),
+            request,
         )
 
     def _repeats(self) -> bool:
@@ -197,7 +207,7 @@ class AnthropicProvider(ApiProvider):
         return always_thinks(self.model, refused) or "prefill" in refused or self.base_url != _ADDRESS
 
     async def _choose(self, session: Session, request: ChoiceRequest) -> Choice:
-        draws = [await self._sample(session, draw) for draw in sampled_choice(request)]
+        draws = await together(self._sample(session, draw) for draw in sampled_choice(request))
         return choice_from_samples(draws, [option.strip() for option in request.options])
 
 

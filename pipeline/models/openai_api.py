@@ -2,6 +2,7 @@
 
 NAME_BASE_URL says where it is, NAME_API_KEY holds its key (not needed for a server on this machine), and NAME_API is
 `chat` (the default) or `completions`, which shows the model the dialog in the Human/Assistant form: for base models.
+NAME_BATCH=1 says that the server has OpenAI's batch API, which --batch then uses.
 In the variables NAME is in capitals with underscores for dashes.
 """
 
@@ -39,4 +40,5 @@ def connect(name: str, note: Note | None = None) -> OpenAiProvider:
         key_variable=f"{prefix}_API_KEY",
         note=note or (lambda text: None),
         api="completions" if api == "completions" else "chat",
+        batch_setting="" if setting(f"{prefix}_BATCH") == "1" else f"{prefix}_BATCH",
     )

@@ -1,0 +1,151 @@
+"""A session that sends requests through the server's batch API, for half the price and an answer within a day.
+
+What a provider asks goes to the clerk (`_batch_clerk.py`), which has it sent as batches; the provider waits for each
+answer as it would for a live one. What a batch cannot answer (the first request of its kind, a handful, entries that
+expired, were cancelled or met a server's error) goes through the live session beside it.
+
+    provider ──call──> BatchSession ──> Clerk ──> Courier ──> OpenAiBatches, AnthropicBatches     the ledger keeps score
+                            └──> LiveSession
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.models._batch_clerk import Clerk
+from pipeline.models._batch_courier import Courier
+from pipeline.models._batch_entries import Entry, Shape
+from pipeline.models._batch_ledger import Ledger, Scope
+from pipeline.models._batch_protocol import Limits, Wire
+from pipeline.models._faults import CallError, retrying
+from pipeline.models._session import MOST_REBUILDS, LiveSession, ReplyType, Session, understood
+from pipeline.ports import Request
+from pipeline.schema import fingerprint
+
+if TYPE_CHECKING:
+    from pipeline.models._api import ApiProvider
+
+AT_ONCE = 20_000
+"""Requests in hand; those beyond wait until earlier ones are answered. One that waits takes about 10 kB."""
+
+
+@dataclass
+class Through:
+    """Answers that came one way, and their tokens."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def count(self, reply: object) -> None:
+        """One more."""
+        self.calls += 1
+        self.tokens_in += getattr(reply, "tokens_in", 0)
+        self.tokens_out += getattr(reply, "tokens_out", 0)
+
+
+@dataclass
+class Batching:
+    """How a provider uses batches, and what came of it so far."""
+
+    folder: Path
+    """Of the ledger."""
+    limits: Limits | None = None
+    """Smaller than the protocol's own."""
+    accepted: set[Shape] = field(default_factory=set)
+    """Kinds of requests that the model has answered before."""
+    by_batch: Through = field(default_factory=Through)
+    """Paid at half the price."""
+    live: Through = field(default_factory=Through)
+    """Paid in full."""
+
+
+class BatchSession(Session):
+    """Requests that `call` is not told of, such as embeddings, which cost next to nothing, go live."""
+
+    at_once = AT_ONCE
+
+    def __init__(self, provider: ApiProvider, key: str, batching: Batching, base_url: str) -> None:
+        self.batching = batching
+        self.live = LiveSession(provider, key)
+        self.secret = self.live.secret
+        wire = Wire(self.live.sdk, self.live.client)
+        retries = retrying(provider.policy, lambda: wire.reached or self.live.reached, self.live.tell)
+        self.ledger = Ledger(batching.folder)
+        protocol = provider.batch_protocol(wire)
+        protocol.limits = batching.limits or protocol.limits
+        courier = Courier(protocol, self.ledger, retries)
+        self.clerk = Clerk(
+            name=provider.name,
+            courier=courier,
+            scope=Scope(protocol.name, base_url, provider.model),
+            refused=provider.refused,
+            accepted=batching.accepted,
+            sleep=provider.policy.sleep,
+            tell=self.live.tell,
+        )
+        self.clerk.start()
+        self._identity = fingerprint(dict(provider.identity()))
+        self._answered: list[str] = []
+
+    async def call(
+        self,
+        path: str,
+        build: Callable[[frozenset[str]], dict[str, Any]],
+        read: Callable[[dict[str, Any]], ReplyType],
+        request: Request | None = None,
+    ) -> ReplyType:
+        """As the live session's, with the answer out of a batch. Waits for up to a day."""
+        if request is None:
+            return await self.live.call(path, build, read)
+        # Of the request and not of the body: a body does not tell the draws of a sampled choice apart, and changes
+        # once the model has refused a parameter.
+        custom_id = fingerprint([self._identity, path, type(request).__name__, asdict(request)])
+        for _ in range(MOST_REBUILDS):
+            entry = Entry(custom_id, path, build, asyncio.get_running_loop().create_future())
+            outcome = await self.clerk.ask(entry)
+            if outcome is None:
+                return await self._unbatched(entry, read)
+            try:
+                if isinstance(outcome, CallError):
+                    raise outcome
+                reply = understood(outcome, read)
+            except CallError as fault:
+                if fault.heals:
+                    return await self._unbatched(entry, read)
+                if not self.live.learns(fault, entry.body):
+                    raise
+                continue
+            self.batching.by_batch.count(reply)
+            self._answered.append(custom_id)
+            return reply
+        raise CallError("the server keeps refusing parameters of the request", 400)
+
+    async def _unbatched(self, entry: Entry, read: Callable[[dict[str, Any]], ReplyType]) -> ReplyType:
+        try:
+            reply = await self.live.call(entry.path, entry.build, read)
+        except CallError as fault:
+            if entry.is_first:
+                self.clerk.tried(entry, fault)
+            raise
+        if entry.is_first:
+            self.clerk.tried(entry, None)
+        self.batching.live.count(reply)
+        return reply
+
+    def settle(self) -> None:
+        """The answers need not be fetched again."""
+        self.ledger.release(self._answered)
+        self._answered.clear()
+
+    async def close(self) -> None:
+        """Stop waiting. Batches that have not ended go on at the server, and the user is told which."""
+        await self.clerk.stop()
+        if self.clerk.open:
+            self.live.tell(f"goes on at the server: {self.clerk.progress()}; the same command picks it up")
+        self.ledger.close()
+        await self.live.close()
