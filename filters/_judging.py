@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from weakref import WeakKeyDictionary
 
 from pipeline import prompts
 from pipeline.errors import UsageError
@@ -72,7 +73,7 @@ def agreement(items: Sequence[Item], screening: Screening) -> list[Judged]:
     if not items:
         return []
     judge, phrase = judge_of(screening), screening.behaviour.phrase
-    calibration = CALIBRATIONS.get(judge.info.name) or calibrate(judge, prompts.gold_statements()[::GOLD_STEP])
+    calibration = CALIBRATIONS.get(judge.info.name) or _calibrated(judge)
     prior = _prior(judge, phrase)
     choices = judge.choose([_request(phrase, item.text) for item in items])
     return [
@@ -84,6 +85,16 @@ def agreement(items: Sequence[Item], screening: Screening) -> list[Judged]:
         )
         for choice in choices
     ]
+
+
+def _calibrated(judge: ChoiceModel) -> Calibration:
+    """The judge's calibration, fitted once as long as it lives."""
+    if judge not in _FITTED:
+        _FITTED[judge] = calibrate(judge, prompts.gold_statements()[::GOLD_STEP])
+    return _FITTED[judge]
+
+
+_FITTED: WeakKeyDictionary[ChoiceModel, Calibration] = WeakKeyDictionary()
 
 
 def calibrate(judge: ChoiceModel, bank: Sequence[Gold]) -> Calibration:

@@ -9,6 +9,7 @@ Heavy modules are imported inside the verbs, so that `mwe --help` stays quick.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -17,12 +18,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import telling, wiring
+from pipeline import interrupt, telling, wiring
+from pipeline.budget import BudgetReached
 from pipeline.console import progress as show_progress
 from pipeline.console import visible
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
+    from pipeline.estimate import Estimate
+    from pipeline.ports import Progress
     from pipeline.settings import Settings
 
 INTERRUPTED = 130
@@ -55,6 +59,17 @@ Judge = Annotated[str | None, typer.Option(help="Judge, as provider/name.")]
 Number = Annotated[int | None, typer.Option("-n", help="Items wanted, half of them per label.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
 Root = Annotated[Path | None, typer.Option("--generated", help="Folder of the datasets.")]
+Budget = Annotated[
+    float | None, typer.Option(min=0, help="US dollars that this command may spend on models at the most.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it will ask and cost; nothing is sent.")]
+Prices = Annotated[
+    list[str] | None,
+    typer.Option("--price", help="NAME=INPUT,OUTPUT: your price of a model, US dollars a million tokens; repeatable."),
+]
+MaxConnections = Annotated[
+    int | None, typer.Option(min=1, help="Requests in flight at once, per model, at the most (100).")
+]
 Ladder = Annotated[str | None, typer.Option(help="A ladder of models: a name, or a .toml file.")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")]
 Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
@@ -78,6 +93,10 @@ def discover(
     generated: Root = None,
     ladder: Ladder = None,
     models: Models = None,
+    budget: Budget = None,
+    price: Prices = None,
+    max_connections: MaxConnections = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -88,11 +107,16 @@ def discover(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
-        cast = connections.cast(settings, model, judge)
         recipe = wiring.recipe_from(n, seed, settings)
-        made, report = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress)
+        rehearsed = connections.cast(settings, model, judge, unloaded=True)
+        expected = flow.estimate(behaviour, rehearsed, recipe, [connections.unloaded(name) for name in names])
+        if _only_estimate(dry_run, expected, connections, progress, as_json):
+            return
+        cast = connections.cast(settings, model, judge)
+        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected)
+        made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
             telling.tell_report(report, made.dataset, progress)
@@ -101,7 +125,7 @@ def discover(
         as_json,
         {"generate": telling.generated_json(made), "report": report.model_dump(mode="json") if report else None},
     )
-    telling.close_gate(made)
+    telling.close_gate(made, found.stopped)
 
 
 @app.command()
@@ -117,6 +141,10 @@ def generate(
     n: Number = None,
     seed: Seed = None,
     generated: Root = None,
+    budget: Budget = None,
+    price: Prices = None,
+    max_connections: MaxConnections = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -127,8 +155,12 @@ def generate(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        cast = wiring.Connections(progress).cast(settings, model, judge)
-        made = flow.generate(behaviour, cast, wiring.recipe_from(n, seed, settings), root, progress)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
+        recipe = wiring.recipe_from(n, seed, settings)
+        expected = flow.estimate(behaviour, connections.cast(settings, model, judge, unloaded=True), recipe)
+        if _only_estimate(dry_run, expected, connections, progress, as_json):
+            return
+        made = flow.generate(behaviour, connections.cast(settings, model, judge), recipe, root, progress, expected)
         telling.tell_generated(made, progress)
     _print_json(as_json, telling.generated_json(made))
     telling.close_gate(made)
@@ -144,12 +176,15 @@ def screen(
     behaviour: BehaviourOption = None,
     subject: Subject = None,
     generated: Root = None,
+    budget: Budget = None,
+    price: Prices = None,
+    max_connections: MaxConnections = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge a dataset again, every filter on every item; a version gives the next version."""
     from pipeline import flow
-    from pipeline.ports import Screening
     from pipeline.screen import DEFAULT_FILTERS, load_filters
 
     settings = _settings()
@@ -159,12 +194,14 @@ def screen(
         names = filter or list(DEFAULT_FILTERS)
         chosen = [each.name for each in load_filters(names)]
         needs_embedder = settings.embedder if "relevance" in chosen else None
-        connections = wiring.Connections(progress)
-        screening = Screening(
-            behaviour=meant,
-            judge=connections.model(judge or settings.judge),
-            embedder=connections.model(needs_embedder) if needs_embedder else None,
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
+        judge_name = judge or settings.judge
+        expected = flow.estimate_screen(
+            found, connections.screening(meant, judge_name, needs_embedder, unloaded=True), names
         )
+        if _only_estimate(dry_run, expected, connections, progress, as_json):
+            return
+        screening = connections.screening(meant, judge_name, needs_embedder)
         verdicts, version, is_new = flow.screen(found, screening, names)
         for each in dict.fromkeys(verdict.filter for verdict in verdicts):
             own = [verdict for verdict in verdicts if verdict.filter == each]
@@ -233,6 +270,10 @@ def run(
     seed: Seed = None,
     generated: Root = None,
     out: Out = None,
+    budget: Budget = None,
+    price: Prices = None,
+    max_connections: MaxConnections = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -244,30 +285,29 @@ def run(
     with show_progress(quiet) as progress:
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
-        connections = wiring.Connections(progress)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        chosen = settings.seed if seed is None else seed
+        expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
+        if _only_estimate(dry_run, expected, connections, progress, as_json):
+            return
+        stopped: BudgetReached | None = None
         for subject in connections.subjects(names):
             for each in found:
                 reused = subject.tally.reused
-                for point, _ in flow.run(each, [subject], n, settings.seed if seed is None else seed):
-                    rows.append(
-                        {
-                            "dataset": each.label,
-                            "model": point.model,
-                            "n": point.n,
-                            "score": point.score,
-                            "mass": point.mass,
-                            "reused": subject.tally.reused - reused,
-                        }
-                    )
-                    progress.note(
-                        f"{each.label}: {point.model} score {point.score:.3f} [{point.score_low:.3f}, "
-                        f"{point.score_high:.3f}], mass on valid answers {point.mass:.3f}, n {point.n}"
-                    )
+                try:
+                    point = next(flow.run(each, [subject], n, chosen))[0]
+                except BudgetReached as reached:
+                    stopped = reached
+                    continue
+                rows.append(telling.run_json(each, point, subject.tally.reused - reused))
+                telling.tell_point(each, point, progress)
         for each in found:
             command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]
             progress.note(f"results are in {each.folder / 'results'}; next: {shlex.join(command)}")
     _print_json(as_json, rows)
+    if stopped:
+        raise stopped
 
 
 @app.command()
@@ -365,7 +405,11 @@ def behaviours_show(name: str, as_json: AsJson = False, quiet: Quiet = False) ->
 def main() -> NoReturn:
     """Entry point: runs a verb and turns errors into one sentence and an exit code."""
     try:
-        app()
+        with interrupt.handled(_announce_end):
+            app()
+    except BudgetReached as reached:
+        _complain(f"{reached}. What was answered is kept; to go on with as much money again: {_this_command()}")
+        sys.exit(reached.exit_code)
     except PipelineError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
@@ -377,10 +421,38 @@ def main() -> NoReturn:
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            command = shlex.join(["mwe", *sys.argv[1:]])
-            _complain(f"interrupted; what was answered is kept, and the same command goes on from there: {command}")
+            _complain(
+                f"interrupted; what was answered is kept, and the same command goes on from there: {_this_command()}"
+            )
         raise
     sys.exit(0)
+
+
+def _announce_end() -> None:
+    # Straight to the terminal: this runs inside a signal handler, maybe in the middle of another write.
+    os.write(2, b"\nmwe: finishing what is in flight; Ctrl-C again stops at once\n")
+
+
+def _this_command() -> str:
+    return shlex.join(["mwe", *sys.argv[1:]])
+
+
+def _only_estimate(
+    dry_run: bool, estimate: Estimate, connections: wiring.Connections, progress: Progress, as_json: bool
+) -> bool:
+    """Says what the command will cost, if it costs anything. True where that was all that was wanted.
+
+    Raises UsageError where there is a budget that cannot be kept, since a price is not known.
+    """
+    if dry_run:
+        telling.tell_estimate(estimate, progress, details=True)
+        progress.note("nothing was sent")
+        _print_json(as_json, {"dry_run": True, **estimate.model_dump(mode="json")})
+        return True
+    connections.check_budget(estimate)
+    if not estimate.is_free:
+        telling.tell_estimate(estimate, progress, details=False)
+    return False
 
 
 def _complain(text: str) -> None:

@@ -34,11 +34,11 @@ class _PlainProgress:
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def update(self, task: str, done: int, total: int) -> None:
+    def update(self, task: str, done: int, total: int, detail: str = "") -> None:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES or done == total:
             self._last = now
-            self.note(f"{task}: {_amount(task, done)} of {_amount(task, total)}")
+            self.note(f"{task}: {_amount(task, done)} of {_amount(task, total)}" + (f" ({detail})" if detail else ""))
 
     def note(self, text: str) -> None:
         sys.stderr.write(visible(text) + "\n")
@@ -59,6 +59,7 @@ class _LiveProgress:
             TextColumn("{task.fields[amount]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=Console(stderr=True),
             transient=True,
         )
@@ -72,13 +73,13 @@ class _LiveProgress:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def update(self, task: str, done: int, total: int) -> None:
+    def update(self, task: str, done: int, total: int, detail: str = "") -> None:
         amount = f"{_amount(task, done)}/{_amount(task, total)}"
         if self._task is None or task != self._name:
             if self._task is not None:
                 self._bars.remove_task(self._task)
-            self._task, self._name = self._bars.add_task(visible(task), total=total, amount=amount), task
-        self._bars.update(self._task, completed=done, total=total, amount=amount)
+            self._task, self._name = self._bars.add_task(visible(task), total=total, amount=amount, detail=""), task
+        self._bars.update(self._task, completed=done, total=total, amount=amount, detail=visible(detail))
 
     def note(self, text: str) -> None:
         self._bars.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ A line about a behaviour becomes a published dataset and a scaling curve:
     evaluate   models of several sizes answer the items         pipeline/evaluate.py, pipeline/models/
     report     a trend over sizes, a verdict, a plot, a page    pipeline/scaling/, pipeline/report/
 
-Every call to a model goes through the call store (pipeline/calls.py): a run that died is simply run again.
+Every call to a model goes through the call store (pipeline/calls/): a run that died is simply run again.
 Names of models become objects in wiring.py, for cli.py; nothing here prints.
 """
 
@@ -18,9 +18,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import estimate as estimating
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
 from pipeline import plugins, store
+from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.ports import Progress, Screening
 from pipeline.publish import publish, republish, total_calls
@@ -54,6 +56,15 @@ class Generated:
     calls: Calls
 
 
+@dataclass(frozen=True)
+class Discovered:
+    """Outcome of `discover`: the dataset, its curve (None without a dataset), and why models are missing from it."""
+
+    generated: Generated
+    report: Report | None
+    stopped: str | None
+
+
 def discover(
     behaviour: Behaviour,
     cast: Cast,
@@ -61,18 +72,40 @@ def discover(
     recipe: writing.Recipe,
     root: Path,
     progress: Progress,
-) -> tuple[Generated, Report | None]:
+    expected: estimating.Estimate | None = None,
+) -> Discovered:
     """All of it: one line in, a published dataset and a scaling curve out."""
-    made = generate(behaviour, cast, recipe, root, progress)
+    made = generate(behaviour, cast, recipe, root, progress, expected)
     if made.dataset is None:
-        return made, None
-    for _ in run(made.dataset, subjects):
-        pass
-    return made, report(made.dataset, made.dataset.manifest.behaviour if made.dataset.manifest else behaviour)
+        return Discovered(made, None, made.written.stopped)
+    stopped = made.written.stopped
+    try:
+        for _ in run(made.dataset, subjects):
+            pass
+    except BudgetReached as reached:
+        stopped = str(reached)
+    meant = made.dataset.manifest.behaviour if made.dataset.manifest else behaviour
+    return Discovered(made, report(made.dataset, meant), stopped)
 
 
-def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Path, progress: Progress) -> Generated:
-    """Write, screen, publish."""
+def estimate(
+    behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, subjects: Sequence[StoredModel] = ()
+) -> estimating.Estimate:
+    """What `generate`, or with subjects `discover`, will ask and cost. Nothing is sent."""
+    filters = load_filters(DEFAULT_FILTERS)
+    plan = estimating.Plan(behaviour, recipe, filters, cast.generator, cast.judge, cast.embedder, subjects)
+    return estimating.estimate(plan)
+
+
+def generate(
+    behaviour: Behaviour,
+    cast: Cast,
+    recipe: writing.Recipe,
+    root: Path,
+    progress: Progress,
+    expected: estimating.Estimate | None = None,
+) -> Generated:
+    """Write, screen, publish. `expected` is the estimate that was made before, for the manifest."""
     filters = load_filters(DEFAULT_FILTERS)
     written = writing.generate(behaviour, cast.generator, cast.screening(behaviour), filters, recipe, progress)
     roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder}
@@ -93,6 +126,7 @@ def generate(behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, root: Pat
         filters=[*filters, written.balance] if written.balance else filters,
         templates=[template for templates in form.TEMPLATES.values() for template in templates],
         seed=recipe.seed,
+        estimate=expected.for_manifest() if expected else None,
     )
     return Generated(dataset, is_new, written, calls)
 
@@ -122,15 +156,47 @@ def screen(
     return every, version, is_new
 
 
+def estimate_screen(dataset: store.Dataset, screening: Screening, specifications: Sequence[str]) -> estimating.Estimate:
+    """What `screen` will ask and cost."""
+    items = [*dataset.items, *map(as_written, dataset.rejected)]
+    judge, embedder = screening.judge, screening.embedder
+    plan = estimating.Plan(
+        behaviour=screening.behaviour,
+        filters=load_filters(specifications),
+        judge=judge if isinstance(judge, StoredModel) else None,
+        embedder=embedder if isinstance(embedder, StoredModel) else None,
+        items=items,
+    )
+    return estimating.estimate(plan)
+
+
+def estimate_run(
+    datasets: Sequence[store.Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
+) -> estimating.Estimate:
+    """What `run` on these datasets will ask and cost."""
+    items = [item for dataset in datasets for item in evaluating.subset(dataset.items, n, seed)]
+    return estimating.estimate(estimating.Plan(subjects=subjects, items=items))
+
+
 def run(
     dataset: store.Dataset, subjects: Iterable[StoredModel], n: int | None = None, seed: int = 0
 ) -> Iterator[tuple[Point, StoredModel]]:
-    """Put the items (or a random `n` of them) to each model in turn and store the answers beside the dataset."""
+    """Put the items (or a random `n` of them) to each model in turn and store the answers beside the dataset.
+
+    Where the budget is reached, the models that are free or cheap enough still answer; then BudgetReached is raised.
+    """
     items = evaluating.subset(dataset.items, n, seed)
+    reached: BudgetReached | None = None
     for subject in subjects:
-        point, answers = evaluating.evaluate(items, subject)
+        try:
+            point, answers = evaluating.evaluate(items, subject)
+        except BudgetReached as error:
+            reached = error
+            continue
         store.write_results(dataset, point, answers)
         yield point, subject
+    if reached:
+        raise reached
 
 
 def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 from pipeline import plugins, prompts
-from pipeline.calls import LOCAL, StoredModel
+from pipeline.budget import BudgetReached
+from pipeline.calls import StoredModel
 from pipeline.errors import UsageError
 from pipeline.ports import Completion, Filter, Message, Messages, Progress, SampleRequest, Screening, SilentProgress
-from pipeline.schema import Behaviour, Item, RejectedItem
-from pipeline.screen import accepting, screen
+from pipeline.prices import LOCAL
+from pipeline.schema import Behaviour, Item, RejectedItem, Verdict
+from pipeline.screen import accepting, reject, screen
 
 PREFILL = "-"
 BLOCK = 16
@@ -28,6 +30,7 @@ BLOCK = 16
 
 
 FREE_OVERSAMPLE, PAID_OVERSAMPLE = 5.0, 1.5
+PAID_ROUND = 64
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,11 @@ class Recipe:
     """Items wanted, half of them for each label."""
     seed: int = 0
     oversample: float | None = None
-    """Candidates written at the least, per item wanted: the best of them are kept. None: as `for_writer` says."""
+    """Candidates written at the least, per item wanted: the best of them are kept. None: as `for_models` says."""
     budget: float = 20.0
     """Candidates written at the most, per item wanted."""
+    round: int | None = None
+    """Candidates of a label that are written before they are judged. None: as `for_models` says, else all at once."""
     temperature: float = 0.8
     """Measured with the embedded 1.5B over four descriptions: .8 passes .42 of the candidates, 1.0 .36, .6 .39."""
     top_p: float = 0.95
@@ -55,11 +60,15 @@ class Recipe:
         if self.n < 2 or self.n % 2:
             raise UsageError(f"-n is {self.n}; an even number of at least 2 is expected, half of it for each label")
 
-    def for_writer(self, name: str) -> Recipe:
-        """The recipe with what depends on the writer: many candidates of a free one, few of one that costs money."""
-        if self.oversample is not None:
-            return self
-        return replace(self, oversample=FREE_OVERSAMPLE if name.startswith(LOCAL) else PAID_OVERSAMPLE)
+    def for_models(self, *names: str) -> Recipe:
+        """The recipe with what depends on writer and judge: many candidates and few rounds where both are free.
+
+        Where one costs money, fewer are written, and judged in small rounds: what a budget still buys is then spent on
+        both alike, and the last round does not write more than is wanted.
+        """
+        free = all(name.startswith(LOCAL) for name in names)
+        oversample = self.oversample or (FREE_OVERSAMPLE if free else PAID_OVERSAMPLE)
+        return replace(self, oversample=oversample, round=self.round or (None if free else PAID_ROUND))
 
 
 @dataclass
@@ -78,6 +87,8 @@ class Written:
     """Items turned down, by filter."""
     balance: Filter | None = None
     """The filter that made the last choice, for the manifest."""
+    stopped: str | None = None
+    """Why the run ended before its time: the budget is spent."""
 
     @property
     def is_short(self) -> bool:
@@ -113,10 +124,14 @@ def generate(
     in `kept` or in `rejected`, and what could not be parsed is counted.
     """
     form = plugins.load("formats", behaviour.format)
-    recipe = recipe.for_writer(writer.info.name)
+    judge = [screening.judge.info.name] if screening.judge else []
+    recipe = recipe.for_models(writer.info.name, *judge)
     work = _Work(behaviour, form, writer, screening, filters, recipe, progress or SilentProgress())
-    while wanted := work.next_round():
-        work.run_round(wanted)
+    try:
+        while wanted := work.next_round():
+            work.run_round(wanted)
+    except BudgetReached as reached:
+        work.outcome.stopped = str(reached)
     return work.finish()
 
 
@@ -151,7 +166,7 @@ class _Work:
             rate = max(0.1, (len(passed) + 1) / (asked + 2))
             number = max(floor - asked, math.ceil(1.2 * lacking / rate) if lacking else 0)
             # Whole blocks: candidates of a block share a prompt, and a half-filled batch costs as much as a full one.
-            number = min(math.ceil(number / BLOCK) * BLOCK, ceiling - asked)
+            number = min(math.ceil(number / BLOCK) * BLOCK, ceiling - asked, self.recipe.round or number)
             if number > 0:
                 wanted[label] = number
         return wanted
@@ -162,15 +177,40 @@ class _Work:
         requests = [self._request(label, index) for label, index in asked]
         self.asked.update(wanted)
         self.writer.task = "writing"
-        keys = self.writer.keys(requests)
+        reached: BudgetReached | None = None
+        completions: Sequence[Completion | None]
+        try:
+            completions = self.writer.sample(requests)
+        except BudgetReached as error:
+            # What was paid for is judged all the same, as far as judging is free or cheaper than writing.
+            reached, completions = error, self.writer.written(requests)
+        self._screen(self._items(asked, requests, completions))
+        if reached:
+            raise reached
+
+    def _items(
+        self,
+        asked: Sequence[tuple[str, int]],
+        requests: Sequence[SampleRequest],
+        completions: Sequence[Completion | None],
+    ) -> list[Item]:
+        """What can be read in the completions, with its origin."""
         items = []
-        for (label, index), key, completion in zip(asked, keys, self.writer.sample(requests), strict=True):
-            item = self._parse(completion, label)
+        for (label, index), key, completion in zip(asked, self.writer.keys(requests), completions, strict=True):
+            item = self._parse(completion, label) if completion else None
             if item is not None:
                 template = self._template(label, index // BLOCK)
                 origin = {"generator": self.writer.info.name, "template": template, "call": key}
                 items.append(item.model_copy(update=origin))
-        outcome = screen(items, self.filters, self.screening)
+        return items
+
+    def _screen(self, items: Sequence[Item]) -> None:
+        try:
+            outcome = screen(items, self.filters, self.screening)
+        except BudgetReached:
+            unjudged = Verdict(id="", filter="budget", keep=False, reason="not judged before it was spent")
+            self._reject([reject(item, unjudged) for item in items])
+            raise
         self.screening = accepting(self.screening, outcome.kept)
         for item in outcome.kept:
             self.passed[item.answer_matching_behavior].append(item)
@@ -259,4 +299,5 @@ def settings(recipe: Recipe, form: ModuleType) -> dict[str, object]:
         "guidance": recipe.guidance,
         "oversample": recipe.oversample,
         "budget": recipe.budget,
+        "round": recipe.round,
     }

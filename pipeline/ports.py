@@ -9,9 +9,10 @@ a provider behind the call store, one list of requests in, one list of replies o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
 
@@ -127,6 +128,23 @@ class Reward:
     tokens_out: int = 0
 
 
+@dataclass(frozen=True)
+class Load:
+    """What one request puts on a server, counted without a tokenizer: the basis of every estimate of its cost."""
+
+    calls: int = 0
+    """HTTP requests: an estimate from samples needs several."""
+    bytes_in: int = 0
+    """UTF-8 bytes of all that is sent."""
+    messages: int = 0
+    tokens_out: int = 0
+    """What usually comes back."""
+    most_tokens_out: int = 0
+    """What can come back at the most."""
+    fallback: Load | None = None
+    """What may come on top, where the server turns out not to answer as hoped."""
+
+
 Request = SampleRequest | ChoiceRequest | EmbeddingRequest | RewardRequest
 Reply = Completion | Choice | Embedding | Reward
 
@@ -157,11 +175,28 @@ class Provider(Protocol):
         Every index occurs once; a provider without such groups returns singletons.
         """
 
+    def load(self, request: Request) -> Load:
+        """What a request puts on the server; known without a key and before anything is sent."""
+
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """Answer requests of one type; each mapping yielded (index -> reply) is committed in one transaction.
 
+        Once `interrupt.requested`, it starts nothing new and ends with what was in hand, without an error.
         Raises Unsupported where the model cannot answer that type, ModelError where it failed.
         """
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A provider whose model is behind a server, beside what every provider is."""
+
+    faults: Counter[str]
+    """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
+
+    def limit(
+        self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        """Ask the server no faster than that; called before the first answer."""
 
 
 class TextModel(Protocol):
@@ -249,8 +284,8 @@ class ItemFormat(Protocol):
 class Progress(Protocol):
     """Where long work says how far it is."""
 
-    def update(self, task: str, done: int, total: int) -> None:
-        """`done` of `total` steps of `task` are ready."""
+    def update(self, task: str, done: int, total: int, detail: str = "") -> None:
+        """`done` of `total` steps of `task` are ready; `detail` says in a few words how it goes."""
 
     def note(self, text: str) -> None:
         """A line for the user to read."""
@@ -259,7 +294,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Says nothing."""
 
-    def update(self, task: str, done: int, total: int) -> None:
+    def update(self, task: str, done: int, total: int, detail: str = "") -> None:
         """Ignored."""
 
     def note(self, text: str) -> None:

@@ -32,10 +32,12 @@ def publish(
     filters: Sequence[Filter],
     templates: Sequence[str],
     seed: int,
+    estimate: Mapping[str, Any] | None = None,
 ) -> tuple[store.Dataset, bool]:
     """Publish items as the next version of the behaviour's name, unless the newest version is the same.
 
-    `models` and `settings` are by role (generator, judge, embedder).
+    `models` and `settings` are by role (generator, judge, embedder); `estimate` is what the calls were expected to
+    cost.
     Returns the version and whether it is new. Raises PipelineError where the folder cannot be written.
     """
     manifest = Manifest(
@@ -51,6 +53,7 @@ def publish(
         filters=[{"name": f.name, "version": f.version, "options": dict(f.options)} for f in filters],
         counts=dict(counts),
         calls=calls,
+        estimate=dict(estimate) if estimate else None,
         overlap=overlap(models),
         seed=seed,
         program_version=program_version(),

@@ -305,6 +305,9 @@ class Manifest(Record):
     counts: dict[str, Any]
     """requested, written, unparsed, duplicate, dropped (by reason), kept (per label)."""
     calls: Calls
+    estimate: dict[str, Any] | None = None
+    """What the calls were expected to cost before anything was sent: `cost` (low, expected, high in US dollars, null
+    where a price is unknown) and `prices` with their source; null where everything runs here."""
     overlap: dict[str, bool]
     """Whether generator, judge and subject are the same model."""
     seed: int

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from pipeline.budget import BudgetReached
 from pipeline.errors import GateClosed
 
 if TYPE_CHECKING:
+    from pipeline.estimate import Estimate
     from pipeline.flow import Generated
     from pipeline.ports import Progress
-    from pipeline.schema import Behaviour, Report
+    from pipeline.schema import Behaviour, Point, Report
     from pipeline.store import Dataset
 
 
@@ -39,8 +41,43 @@ def tell_generated(made: Generated, progress: Progress) -> None:
         progress.note(f"nothing new: the same items are {made.dataset.label} in {made.dataset.path} ({calls})")
 
 
-def close_gate(made: Generated) -> None:
-    """Exit 3 where fewer items passed than were wanted, saying which filter ate how many."""
+def tell_estimate(estimate: Estimate, progress: Progress, details: bool) -> None:
+    """The cost of what is about to be asked, in a line; with `details` also by stage and model."""
+    from pipeline.budget import dollars
+
+    def cost(value: float | None) -> str:
+        return "unknown" if value is None else dollars(value)
+
+    for stage in estimate.stages if details else ():
+        low, expected, high = stage.low, stage.expected, stage.high
+        where = stage.stage if stage.model in stage.stage else f"{stage.stage} by {stage.model}"
+        if not high.calls:
+            progress.note(f"  {where}: free")
+            continue
+        progress.note(
+            f"  {where}: about {expected.calls:,} requests ({low.calls:,} to {high.calls:,}), "
+            f"{expected.tokens_in:,} tokens in, {expected.tokens_out:,} out, "
+            f"{cost(expected.cost)} ({cost(low.cost)} to {cost(high.cost)})"
+            + (f", {expected.reused:,} more asked before" if expected.reused else "")
+        )
+    for name, price in estimate.prices.items() if details else ():
+        if price is None:
+            progress.note(f"  price of {name}: unknown; give it with --price {name}=INPUT,OUTPUT")
+        elif price["input"] or price["output"]:
+            progress.note(
+                f"  price of {name}: {dollars(price['input'])} in, {dollars(price['output'])} out a million tokens "
+                f"({price['source']})"
+            )
+    total = {case: cost(value) for case, value in estimate.cost.items()}
+    progress.note(f"estimated cost: {total['expected']} ({total['low']} to {total['high']})")
+
+
+def close_gate(made: Generated, stopped: str | None = None) -> None:
+    """Exit 3 where the budget ended the work, or where fewer items passed than were wanted, and why."""
+    stopped = stopped or made.written.stopped
+    if stopped:
+        kept = f"{len(made.written.kept)} items are published" if made.dataset else "nothing is published yet"
+        raise BudgetReached(f"{stopped}; {kept}")
     written = made.written
     if not written.is_short:
         return
@@ -52,6 +89,24 @@ def close_gate(made: Generated) -> None:
         f"{len(written.kept)} of {written.requested} items passed after {written.written} candidates; "
         f"dropped: {', '.join(eaten) or 'none'}. {kept}. A stronger --model and --judge, "
         "or a description that says more plainly what such a one says, gives more."
+    )
+
+
+def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
+    return {
+        "dataset": dataset.label,
+        "model": point.model,
+        "n": point.n,
+        "score": point.score,
+        "mass": point.mass,
+        "reused": reused,
+    }
+
+
+def tell_point(dataset: Dataset, point: Point, progress: Progress) -> None:
+    progress.note(
+        f"{dataset.label}: {point.model} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
+        f"mass on valid answers {point.mass:.3f}, n {point.n}"
     )
 
 

@@ -6,7 +6,9 @@ Used by cli.py alone. Models connect lazily and share one call store; heavy modu
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,11 @@ from pipeline.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from pipeline.calls import StoredModel
+    from pipeline.estimate import Estimate
     from pipeline.flow import Cast
     from pipeline.generate import Recipe
-    from pipeline.ports import Progress
+    from pipeline.ports import Progress, Provider, Screening
+    from pipeline.prices import OwnPrice
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
@@ -98,14 +102,33 @@ def ladder_or_usual(models: str | None, ladder: str | None, settings: Settings) 
     return settings.ladder if ladder is None and models is None else ladder
 
 
+def prices_from(given: Sequence[str] | None, settings: Settings) -> dict[str, OwnPrice]:
+    """The user's own prices: of the command line, then of the settings."""
+    from pipeline.prices import read_price
+
+    own = dict(map(read_price, given or ()))
+    return {**own, **{name: price for name, price in settings.prices.items() if name not in own}}
+
+
 class Connections:
     """Makes models of names. A model in a role stays for the whole command; a subject goes before the next loads."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        settings: Settings,
+        budget: float | None = None,
+        prices: Sequence[str] | None = None,
+        max_connections: int | None = None,
+    ) -> None:
+        from pipeline.budget import Purse
         from pipeline.calls import CallStore
 
-        self._progress, self._store = progress, CallStore()
+        self._progress, self._store, self._prices = progress, CallStore(), prices_from(prices, settings)
+        self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._kept: dict[str, StoredModel] = {}
+        self.purse = Purse(settings.budget if budget is None else budget)
+        """The command's money."""
 
     def model(self, name: str) -> StoredModel:
         """The model of a role, made once."""
@@ -113,15 +136,23 @@ class Connections:
             self._kept[name] = self._connect(name)
         return self._kept[name]
 
-    def cast(self, settings: Settings, model: str | None, judge: str | None) -> Cast:
-        """Generator, judge and embedder: as given, else as the settings say."""
+    def cast(self, settings: Settings, model: str | None, judge: str | None, unloaded: bool = False) -> Cast:
+        """Generator, judge and embedder: as given, else as the settings say; `unloaded` to reckon with."""
         from pipeline.flow import Cast
 
+        make = self.unloaded if unloaded else self.model
         return Cast(
-            generator=self.model(model or settings.model),
-            judge=self.model(judge or settings.judge),
-            embedder=self.model(settings.embedder) if settings.embedder else None,
+            generator=make(model or settings.model),
+            judge=make(judge or settings.judge),
+            embedder=make(settings.embedder) if settings.embedder else None,
         )
+
+    def screening(self, behaviour: Behaviour, judge: str, embedder: str | None, unloaded: bool = False) -> Screening:
+        """What filters may use; `unloaded` to reckon with."""
+        from pipeline.ports import Screening
+
+        make = self.unloaded if unloaded else self.model
+        return Screening(behaviour, make(judge), make(embedder) if embedder else None)
 
     def subject_names(self, models: str | None, ladder: str | None) -> list[str]:
         """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""
@@ -142,15 +173,51 @@ class Connections:
         return (self._kept.get(name) or self._connect(name) for name in names)
 
     def _connect(self, name: str) -> StoredModel:
-        from pipeline.calls import StoredModel
-
         plugin, rest = _provider(name)
         if name.startswith("local/"):
             # Installed here rather than at the first answer, so that the download has a bar of its own.
             from pipeline.models._pull import pull
 
             pull(rest, self._progress.note, self._progress.update)
-        return StoredModel(plugin.connect(rest, note=self._progress.note), self._store, self._progress)
+        return self._stored(plugin.connect(rest, note=self._progress.note))
+
+    def _stored(self, provider: Provider) -> StoredModel:
+        from pipeline.calls import StoredModel
+        from pipeline.ports import Served
+        from pipeline.prices import LOCAL, price_of
+
+        name = provider.info.name
+        if isinstance(provider, Served):
+            provider.limit(**self._limits(name).model_dump())
+        # The identity of an embedded model is known once it is installed; its price does not depend on it.
+        identity = {} if name.startswith(LOCAL) else provider.identity()
+        return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)
+
+    def unloaded(self, name: str) -> StoredModel:
+        """A model to reckon with rather than to ask: nothing is loaded or downloaded."""
+        from pipeline.estimate import Unloaded
+
+        plugin, rest = _provider(name)
+        here = name.startswith(("local/", "hf/"))
+        return self._stored(Unloaded(name) if here else plugin.connect(rest, note=self._progress.note))
+
+    def check_budget(self, estimate: Estimate) -> None:
+        """Whether the budget can be kept; the purse then knows what to expect.
+
+        Raises UsageError, before anything is sent, where a price is not known and there is a ceiling.
+        """
+        if self.purse.ceiling is not None and estimate.unknown:
+            raise UsageError(_how_to_price(estimate.unknown))
+        self.purse.expected = estimate.expected_by_task()
+
+
+def _how_to_price(names: Sequence[str]) -> str:
+    first = names[0]
+    return (
+        f"--budget cannot be kept, since the price of {', '.join(names)} is not known. Give it in US dollars a million "
+        f"tokens, in and out, with --price {shlex.quote(first + '=0.10,0.40')}, or in mwe.toml: "
+        f'[prices."{first}"] and below it the lines input = 0.10 and output = 0.40; a server of your own may cost 0'
+    )
 
 
 def _provider(name: str) -> tuple[Any, str]:

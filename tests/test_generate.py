@@ -80,11 +80,11 @@ def test_a_writer_of_rubbish_gets_nothing_kept_and_nothing_lost(
 
 
 def test_a_writer_that_costs_money_is_asked_for_fewer_candidates() -> None:
-    free, paid = (Recipe().for_writer(name).oversample for name in ("local/x", "openai/x"))
+    free, paid = (Recipe().for_models(name).oversample for name in ("local/x", "openai/x"))
     assert free is not None
     assert paid is not None
     assert paid < free
-    assert Recipe(oversample=2.0).for_writer("openai/x").oversample == 2.0
+    assert Recipe(oversample=2.0).for_models("openai/x").oversample == 2.0
 
 
 @pytest.mark.parametrize("n", [0, -2, 1, 7])

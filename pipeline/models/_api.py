@@ -1,7 +1,7 @@
-"""What the API providers share: settings and keys, one event loop a batch, bounded concurrency, learned limits.
+"""What the API providers share: settings and keys, and the work on a batch of requests.
 
 A provider file adds two halves: pure functions (our request -> their JSON, their JSON -> our reply)
-and `open_client`, which makes the official SDK's async client.
+and `open_client`, which makes the official SDK's async client. How requests reach the server is in `_session.py`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import weakref
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
+from pipeline import interrupt
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
 from pipeline.models._faults import CallError, Policy, as_model_error
-from pipeline.models._session import LiveSession, Session
-from pipeline.ports import EmbeddingRequest, Reply, Request
+from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
+from pipeline.ports import EmbeddingRequest, Load, Reply, Request
 from pipeline.schema import ModelInfo
 
 if TYPE_CHECKING:
@@ -86,6 +90,10 @@ class ApiProvider(ABC):
     """Parameters that this server said this model does not take; found out once, then left out."""
     batching: Batching | None = None
     """Set where requests go through the server's batch API."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
+    _line: Line | None = field(default=None, init=False, repr=False, compare=False)
+    _hang_up: weakref.finalize[..., ApiProvider] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     @abstractmethod
@@ -97,6 +105,10 @@ class ApiProvider(ABC):
         """What answers depend on beside the request."""
 
     @abstractmethod
+    def load(self, request: Request) -> Load:
+        """What a request puts on the server."""
+
+    @abstractmethod
     def open_client(self, key: str) -> tuple[ModuleType, Any]:
         """The SDK's module and an async client with `post` and `close`, its own retries off."""
 
@@ -106,10 +118,10 @@ class ApiProvider(ABC):
         Through the server's batch API after `use_batches`, else one by one.
         """
         if self.batching is None:
-            return LiveSession(self, key)
+            return LiveSession(self, self.line(key))
         from pipeline.models._batches import BatchSession
 
-        return BatchSession(self, key, self.batching, public_url(self.base_url))
+        return BatchSession(self, self.line(key), self.batching, public_url(self.base_url))
 
     def use_batches(self, folder: Path) -> None:
         """Send what can wait through the server's batch API, with the ledger of batches in `folder`."""
@@ -120,6 +132,33 @@ class ApiProvider(ABC):
     @abstractmethod
     def batch_protocol(self, wire: Wire) -> BatchProtocol:
         """The server's batch API."""
+
+    def line(self, key: str) -> Line:
+        """The event loop and the client, which stay warm from one `answer` to the next."""
+        if self._line is not None and self._line.key != key:
+            self.close()
+        if self._line is None:
+            self._line = Line(self, key)
+            self._hang_up = weakref.finalize(self, self._line.close)
+        return self._line
+
+    def close(self) -> None:
+        """Close connections and event loop; the next `answer` opens new ones. Happens by itself at the end."""
+        if self._hang_up is not None:
+            self._hang_up()
+        self._line = self._hang_up = None
+
+    def limit(
+        self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        """Ask the server no faster than that."""
+        self.close()
+        self.policy = replace(
+            self.policy,
+            concurrency=max_connections,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+        )
 
     @abstractmethod
     async def ask(self, session: Session, requests: Sequence[Request]) -> list[Reply]:
@@ -134,23 +173,26 @@ class ApiProvider(ABC):
         return [[i] for i in range(len(requests))]
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
-        """Replies as they come in. Closing the iterator, or Ctrl-C, cancels what is in flight and closes the client.
+        """Replies as they come in. Closing the iterator, or a KeyboardInterrupt, cancels what is in flight.
 
         The first error that does not heal ends the batch: nothing new is sent, requests in flight get a few seconds
         to finish, what came in is yielded, then the error is raised (ModelUnavailable, ModelError or Unsupported).
+        After `interrupt.requested` nothing new is sent either, and the replies end with those that were in flight.
         """
         if not requests:
             return
         key = self._key()
-        with asyncio.Runner() as runner:
-            batch = _Batch(self, key, requests)
-            try:
-                runner.run(batch.start())
+        runner = self.line(key).runner
+        batch = _Batch(self, key, requests)
+        drain = partial(runner.get_loop().call_soon_threadsafe, batch.drain)
+        try:
+            runner.run(batch.start())
+            with interrupt.listening(drain):
                 while replies := runner.run(batch.next()):
                     yield replies
                 batch.settle()
-            finally:
-                runner.run(batch.stop())
+        finally:
+            runner.run(batch.stop())
 
     def _key(self) -> str:
         key = setting(self.key_variable)
@@ -175,11 +217,15 @@ class _Batch:
         self.units = iter([range(start, min(start + size, len(requests))) for start in starts])
         self.waiting = len(requests)
         self.working = len(starts)
+        self.draining = False
         self.error: ModelError | None = None
         self.workers: list[asyncio.Task[None]] = []
         self.session: Session | None = None
 
     async def start(self) -> None:
+        # The loop stood still since the last batch: let it notice which connections were closed meanwhile.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         self.replies: asyncio.Queue[dict[int, Reply]] = asyncio.Queue()
         self.session = self.provider.open_session(self.key)
         self.working = min(self.working, self.session.at_once)
@@ -188,24 +234,38 @@ class _Batch:
     async def _work(self, session: Session) -> None:
         try:
             for unit in self.units:
+                unit_in_hand.set(Unit())
                 answered = await self.provider.ask(session, [self.requests[i] for i in unit])
                 self.replies.put_nowait(dict(zip(unit, answered, strict=True)))
-                if self.error:
+                if self.draining:
                     return
         except CallError as fault:
             provider = self.provider
-            self.error = self.error or as_model_error(fault, provider.name, provider.key_variable, session.secret)
+            self._fail(as_model_error(fault, provider.name, provider.key_variable, session.secret))
         except ModelError as error:
-            self.error = self.error or error
+            self._fail(error)
         finally:
             self.working -= 1
             self.replies.put_nowait({})
+
+    def _fail(self, error: ModelError) -> None:
+        if not self.draining:
+            self.error = error
+            self.drain()
+
+    def drain(self) -> None:
+        """Start nothing new and end what only waits."""
+        if not self.draining and self.session:
+            self.draining = True
+            self.session.drain()
 
     async def next(self) -> dict[int, Reply]:
         """All replies that are in, at least one; {} at the end. Raises the batch's error once nothing else comes."""
         replies: dict[int, Reply] = {}
         while self.waiting and not replies:
             if self.replies.empty() and not self.working:
+                if self.draining and not self.error:
+                    return {}
                 self._raise()
             try:
                 grace = self.provider.policy.grace_seconds if self.error else None
@@ -225,7 +285,8 @@ class _Batch:
         raise self.error or ModelError(f"{self.provider.name}: {self.waiting} requests were left without an answer")
 
     def settle(self) -> None:
-        if self.session:
+        """Everything was answered, and taken over by whoever asked."""
+        if self.session and not self.waiting:
             self.session.settle()
 
     async def stop(self) -> None:

@@ -19,6 +19,7 @@ from pipeline.models._batch_entries import Entry, Open, Shape, ago, look_interva
 from pipeline.models._batch_ledger import Batch, Scope
 from pipeline.models._batch_protocol import BatchState, Outcome
 from pipeline.models._faults import CallError
+from pipeline.models._session import Unit
 
 FEWEST = 10
 """Fewer requests than this are not worth the wait for a batch."""
@@ -53,7 +54,7 @@ class Clerk:
         self.postponed: list[list[Entry]] = []
         self.has_room = True
         self.most = self.limits.requests
-        self.trying: set[Shape] = set()
+        self.trying: dict[Shape, Unit | None] = {}
         self.failed_firsts = 0
         self.error: BaseException | None = None
         self.news = asyncio.Event()
@@ -67,8 +68,15 @@ class Clerk:
         self.task = asyncio.create_task(self._work())
         self.task.add_done_callback(self._ended)
 
+    def drop(self) -> None:
+        """Stop at once, and cancel everybody who waits. Batches go on at the server."""
+        self.task.cancel()
+        self.error = asyncio.CancelledError()
+        for entry in self.waiting:
+            entry.outcome.cancel()
+
     async def stop(self) -> None:
-        """Stop at once. Batches go on at the server."""
+        """Stop at once."""
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
@@ -85,7 +93,7 @@ class Clerk:
 
     def tried(self, entry: Entry, fault: CallError | None) -> None:
         """A request that the live API got first is through; those of its shape may follow, or not."""
-        self.trying.discard(shape_of(entry.path, entry.body))
+        self.trying.pop(shape_of(entry.path, entry.body), None)
         self.news.set()
         if fault is None:
             self.failed_firsts = 0
@@ -185,19 +193,25 @@ class Clerk:
         return True
 
     def _after_firsts(self, entries: Sequence[Entry]) -> list[Entry]:
-        """What may go into batches. The first request of a shape that the model has not taken yet goes to the live
-        API, and the others wait for it: a parameter that is refused shows for a cent, not by a batch of failures."""
+        """What may go into batches.
+
+        The first request of a shape that the model has not taken yet goes to the live API, and the others wait for
+        it: a parameter that is refused shows for a cent, not by a batch of failures. What belongs to the same choice
+        goes with it, so that its answer is whole and stored at once.
+        """
         ready = []
         for entry in entries:
             shape = shape_of(entry.path, entry.body)
             if shape in self.accepted:
                 ready.append(entry)
-            elif shape in self.trying:
-                self.asked.append(entry)
-            else:
-                self.trying.add(shape)
+            elif shape not in self.trying:
+                self.trying[shape] = entry.unit
                 entry.is_first = True
                 entry.resolve(None)
+            elif entry.unit and entry.unit is self.trying[shape]:
+                entry.resolve(None)
+            else:
+                self.asked.append(entry)
         return ready
 
     def _chunks(self, entries: Sequence[Entry]) -> list[list[Entry]]:

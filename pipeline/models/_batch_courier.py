@@ -6,15 +6,15 @@ the one step that must not happen twice: when its answer was lost, the server is
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-import tenacity
-
 from pipeline.models._batch_ledger import Batch, Ledger
 from pipeline.models._batch_protocol import BatchProtocol, BatchState, Outcome
-from pipeline.models._faults import CallError
+from pipeline.models._faults import CallError, Contact, Policy, retrying
 
 Result = TypeVar("Result")
 
@@ -27,8 +27,17 @@ def is_in_doubt(fault: CallError) -> bool:
 class Courier:
     """Raises CallError when a step fails for good."""
 
-    def __init__(self, protocol: BatchProtocol, ledger: Ledger, retrying: tenacity.AsyncRetrying) -> None:
-        self.protocol, self.ledger, self._retrying = protocol, ledger, retrying
+    def __init__(
+        self,
+        protocol: BatchProtocol,
+        ledger: Ledger,
+        policy: Policy,
+        contact: Contact,
+        faults: Counter[str],
+        tell_wait: Callable[[float, CallError], None],
+    ) -> None:
+        self.protocol, self.ledger = protocol, ledger
+        self._policy, self._contact, self._faults, self._tell_wait = policy, contact, faults, tell_wait
 
     async def make(self, batch: Batch, lines: Sequence[bytes]) -> Batch:
         """Send a batch that the ledger has as an intent; the batch with its id."""
@@ -88,7 +97,18 @@ class Courier:
         return min(found, key=lambda state: abs(state.created - batch.created), default=None)
 
     async def _try(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        async def attempt() -> Result:
-            return await step()
+        now = asyncio.get_running_loop().time
 
-        return await self._retrying.copy()(attempt)
+        async def attempt() -> Result:
+            began = now()
+            try:
+                return await step()
+            except CallError as fault:
+                fault.seconds = now() - began
+                self._faults[fault.kind] += 1
+                if fault.heals and fault.retry_after:
+                    # Nobody else waits for it: the admission knows of live requests alone.
+                    await self._policy.sleep(min(fault.retry_after, self._policy.total_seconds))
+                raise
+
+        return await retrying(self._policy, self._policy.sleep, self._contact, self._tell_wait)(attempt)

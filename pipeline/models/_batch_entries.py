@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.models._batch_ledger import Batch
 from pipeline.models._batch_protocol import BatchState, Outcome
+from pipeline.models._session import Unit
 
 _LOOK_SECONDS = (5.0, 120.0)
 
@@ -46,6 +47,8 @@ class Entry:
     path: str
     build: Build
     outcome: asyncio.Future[Outcome | None]
+    unit: Unit | None = None
+    """What it is a part of."""
     body: dict[str, Any] = field(default_factory=dict)
     """As it was last built."""
     is_first: bool = False

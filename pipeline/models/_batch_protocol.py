@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from pipeline.models._batch_ledger import Batch
-from pipeline.models._faults import CallError, as_call_error, read_object
+from pipeline.models._faults import CallError, Contact, as_call_error, read_object
 
 SEND_SECONDS = 600.0
 """Longest wait for the answer to a batch that was sent: it may be tens of megabytes."""
@@ -47,10 +48,8 @@ class BatchState:
 class Wire:
     """The SDK's client, with its exceptions translated: they hold the key in the headers of the request."""
 
-    def __init__(self, sdk: ModuleType, client: Any) -> None:
-        self.sdk, self.client = sdk, client
-        self.reached = False
-        """Whether the server has answered anything yet."""
+    def __init__(self, sdk: ModuleType, client: Any, contact: Contact) -> None:
+        self.sdk, self.client, self.contact = sdk, client, contact
 
     async def get(self, path: str, **query: Any) -> str:
         return await self._send("get", path, options={"params": query} if query else {})
@@ -70,10 +69,13 @@ class Wire:
     async def _send(self, method: str, path: str, **how: Any) -> str:
         answer, fault = "", None
         try:
-            answer = str(await getattr(self.client, method)(path, cast_to=str, **how))
+            async with asyncio.timeout(SEND_SECONDS):
+                answer = str(await getattr(self.client, method)(path, cast_to=str, **how))
         except self.sdk.APIError as error:
             fault = as_call_error(error)
-        self.reached = self.reached or fault is None or fault.status is not None
+        except TimeoutError:
+            fault = CallError(f"no answer within {SEND_SECONDS:g} s", code="timeout")
+        self.contact.reached |= fault is None or fault.status is not None
         if fault:
             # Raised outside of the handler, which would chain the SDK's exception to it.
             raise fault
@@ -113,9 +115,8 @@ class BatchProtocol(ABC):
     async def results(self, state: BatchState) -> dict[str, Outcome]:
         """Outcomes by custom id, of a batch that has ended. A request may be missing."""
 
-    async def clean(self, state: BatchState) -> None:
+    async def clean(self, state: BatchState) -> None:  # noqa: B027  # Not every server is left with something.
         """Remove what a batch that has ended leaves behind at the server and nobody needs."""
-        return
 
 
 def texts_of(text: str) -> list[str]:

@@ -21,8 +21,8 @@ from pipeline.models._batch_courier import Courier
 from pipeline.models._batch_entries import Entry, Shape
 from pipeline.models._batch_ledger import Ledger, Scope
 from pipeline.models._batch_protocol import Limits, Wire
-from pipeline.models._faults import CallError, retrying
-from pipeline.models._session import MOST_REBUILDS, LiveSession, ReplyType, Session, understood
+from pipeline.models._faults import CallError
+from pipeline.models._session import MOST_REBUILDS, Line, LiveSession, Session, T, understood, unit_in_hand
 from pipeline.ports import Request
 from pipeline.schema import fingerprint
 
@@ -69,16 +69,14 @@ class BatchSession(Session):
 
     at_once = AT_ONCE
 
-    def __init__(self, provider: ApiProvider, key: str, batching: Batching, base_url: str) -> None:
+    def __init__(self, provider: ApiProvider, line: Line, batching: Batching, base_url: str) -> None:
         self.batching = batching
-        self.live = LiveSession(provider, key)
+        self.live = LiveSession(provider, line)
         self.secret = self.live.secret
-        wire = Wire(self.live.sdk, self.live.client)
-        retries = retrying(provider.policy, lambda: wire.reached or self.live.reached, self.live.tell)
         self.ledger = Ledger(batching.folder)
-        protocol = provider.batch_protocol(wire)
+        protocol = provider.batch_protocol(Wire(line.sdk, line.client, line.contact))
         protocol.limits = batching.limits or protocol.limits
-        courier = Courier(protocol, self.ledger, retries)
+        courier = Courier(protocol, self.ledger, provider.policy, line.contact, provider.faults, self.live.tell_wait)
         self.clerk = Clerk(
             name=provider.name,
             courier=courier,
@@ -96,9 +94,9 @@ class BatchSession(Session):
         self,
         path: str,
         build: Callable[[frozenset[str]], dict[str, Any]],
-        read: Callable[[dict[str, Any]], ReplyType],
+        read: Callable[[dict[str, Any]], T],
         request: Request | None = None,
-    ) -> ReplyType:
+    ) -> T:
         """As the live session's, with the answer out of a batch. Waits for up to a day."""
         if request is None:
             return await self.live.call(path, build, read)
@@ -106,18 +104,20 @@ class BatchSession(Session):
         # once the model has refused a parameter.
         custom_id = fingerprint([self._identity, path, type(request).__name__, asdict(request)])
         for _ in range(MOST_REBUILDS):
-            entry = Entry(custom_id, path, build, asyncio.get_running_loop().create_future())
+            outcome_of = asyncio.get_running_loop().create_future()
+            entry = Entry(custom_id, path, build, outcome_of, unit_in_hand.get(None))
             outcome = await self.clerk.ask(entry)
             if outcome is None:
                 return await self._unbatched(entry, read)
             try:
                 if isinstance(outcome, CallError):
+                    outcome.body = entry.body
                     raise outcome
                 reply = understood(outcome, read)
             except CallError as fault:
                 if fault.heals:
                     return await self._unbatched(entry, read)
-                if not self.live.learns(fault, entry.body):
+                if not self.live.learns(fault):
                     raise
                 continue
             self.batching.by_batch.count(reply)
@@ -125,7 +125,7 @@ class BatchSession(Session):
             return reply
         raise CallError("the server keeps refusing parameters of the request", 400)
 
-    async def _unbatched(self, entry: Entry, read: Callable[[dict[str, Any]], ReplyType]) -> ReplyType:
+    async def _unbatched(self, entry: Entry, read: Callable[[dict[str, Any]], T]) -> T:
         try:
             reply = await self.live.call(entry.path, entry.build, read)
         except CallError as fault:
@@ -142,8 +142,13 @@ class BatchSession(Session):
         self.ledger.release(self._answered)
         self._answered.clear()
 
+    def drain(self) -> None:
+        """Stop waiting for batches. Live calls that are on their way may end."""
+        self.clerk.drop()
+        self.live.drain()
+
     async def close(self) -> None:
-        """Stop waiting. Batches that have not ended go on at the server, and the user is told which."""
+        """Batches that have not ended go on at the server, and the user is told which."""
         await self.clerk.stop()
         if self.clerk.open:
             self.live.tell(f"goes on at the server: {self.clerk.progress()}; the same command picks it up")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.errors import Unsupported
-from pipeline.ports import Choice, Completion, Message, Messages
+from pipeline.ports import Choice, Completion, Load, Message, Messages
 
 SAMPLES = 5
 """Draws for one sampled choice: five cost five answers of a word and give a standard error of at most .2."""
@@ -28,6 +28,13 @@ _START_WITH = "\n\nStart your reply with exactly the following text and go on fr
 _CONTINUE = "\n\nYour reply begins as follows. Give only what comes next, without repeating any of it:\n"
 _ONE_OF = "\n\nReply with exactly one of these and nothing else: "
 _DECORATION = " \t\r\n\"'`*_"
+
+USUAL_TOKENS = 20
+"""Of a statement as models write it, on average."""
+USUAL_ANSWER_TOKENS = 4
+"""Of a sampled answer such as "Yes."."""
+USUAL_THOUGHTS = 400
+"""Tokens of thoughts before a short answer, where a model is told to think little."""
 
 FinishReason = Literal["stop", "length", "refusal", "empty"]
 
@@ -51,6 +58,20 @@ def fold_prefill(messages: Messages, repeat: bool = True) -> tuple[Messages, str
         return messages, ""
     prefill = messages[-1].content
     return with_instruction(messages[:-1], (_START_WITH if repeat else _CONTINUE) + prefill), prefill
+
+
+def load_of(messages: Messages, calls: int, usual: int, most: int, thoughts: int = 0) -> Load:
+    """The load of `calls` requests with this dialog and answers of `usual`, at `most` so many, tokens each.
+
+    `thoughts` is the budget of a model that thinks first, 0 for others.
+    """
+    return Load(
+        calls=calls,
+        bytes_in=calls * sum(len(turn.content.encode()) for turn in messages),
+        messages=calls * len(messages),
+        tokens_out=calls * (min(usual, most) + min(thoughts, USUAL_THOUGHTS)),
+        most_tokens_out=calls * (most + thoughts),
+    )
 
 
 def with_instruction(messages: Messages, text: str) -> Messages:

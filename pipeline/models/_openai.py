@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,12 +22,15 @@ from pipeline.models._estimates import (
     LISTED_TOKENS,
     SAMPLE_TOKENS,
     SAMPLES,
+    USUAL_ANSWER_TOKENS,
+    USUAL_TOKENS,
     FinishReason,
     Position,
     choice_from_samples,
     choice_from_top_logprobs,
     completion,
     fold_prefill,
+    load_of,
     positions_needed,
     sample_prompt,
 )
@@ -40,6 +43,7 @@ from pipeline.ports import (
     Completion,
     Embedding,
     EmbeddingRequest,
+    Load,
     Messages,
     Reply,
     Request,
@@ -147,6 +151,14 @@ def _prompt(messages: Messages, dialect: Dialect, repeat: bool) -> dict[str, Any
         return {"prompt": Rendering().render(messages)}
     folded, _ = fold_prefill(messages, repeat)
     return {"messages": [{"role": turn.role, "content": turn.content} for turn in folded]}
+
+
+def _folded(messages: Messages, dialect: Dialect) -> Messages:
+    return messages if dialect.api == "completions" else fold_prefill(messages)[0]
+
+
+def _thoughts(dialect: Dialect) -> int:
+    return THINKING_TOKENS if dialect.thinks else 0
 
 
 def _budget(tokens: int, dialect: Dialect) -> dict[str, Any]:
@@ -284,11 +296,14 @@ class OpenAiProvider(ApiProvider):
         """The official SDK. Organisation and project of an OpenAI account are no business of other servers."""
         import openai
 
+        from pipeline.models._transport import http_client
+
         hidden = {} if self.official else {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         client = openai.AsyncOpenAI(
             api_key=key,
             base_url=self.base_url,
             max_retries=0,
+            http_client=http_client(openai, self.base_url),
             timeout=openai.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
             default_headers=hidden,  # type: ignore[arg-type]  # The SDK's own way to leave a header out.
         )
@@ -306,6 +321,22 @@ class OpenAiProvider(ApiProvider):
         from pipeline.models._batch_openai import OpenAiBatches
 
         return OpenAiBatches(wire, self.official)
+
+    def load(self, request: Request) -> Load:
+        """A sample, a list of log-probabilities or the samples that stand for it, or a text to embed."""
+        dialect = self._dialect(frozenset(self.refused))
+        if isinstance(request, EmbeddingRequest):
+            return Load(calls=1, bytes_in=len(request.text.encode()))
+        if isinstance(request, SampleRequest):
+            return load_of(_folded(request.messages, dialect), 1, USUAL_TOKENS, request.max_tokens, _thoughts(dialect))
+        if not isinstance(request, ChoiceRequest):
+            return Load()
+        listed = load_of(_folded(request.messages, dialect), 1, 1, positions_needed(request.options))
+        draw = sampled_choice(request)[0].messages
+        sampled = load_of(draw, SAMPLES, USUAL_ANSWER_TOKENS, SAMPLE_TOKENS, _thoughts(dialect))
+        if not dialect.gives_logprobs:
+            return sampled
+        return replace(listed, fallback=sampled)
 
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
         """The optional parameter that the 400 refuses."""

@@ -26,15 +26,18 @@ from pipeline.models._api import (
 from pipeline.models._estimates import (
     SAMPLE_TOKENS,
     SAMPLES,
+    USUAL_ANSWER_TOKENS,
+    USUAL_TOKENS,
     FinishReason,
     choice_from_samples,
     completion,
     fold_prefill,
+    load_of,
     sample_prompt,
 )
 from pipeline.models._faults import CallError, refused_parameter
 from pipeline.models._session import Session, together
-from pipeline.ports import Choice, ChoiceRequest, Completion, Message, Reply, Request, SampleRequest
+from pipeline.ports import Choice, ChoiceRequest, Completion, Load, Message, Reply, Request, SampleRequest
 from pipeline.schema import ModelInfo
 
 if TYPE_CHECKING:
@@ -158,10 +161,13 @@ class AnthropicProvider(ApiProvider):
         """The official SDK."""
         import anthropic
 
+        from pipeline.models._transport import http_client
+
         client = anthropic.AsyncAnthropic(
             api_key=key,
             base_url=self.base_url,
             max_retries=0,
+            http_client=http_client(anthropic, self.base_url),
             timeout=anthropic.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
         )
         return anthropic, client
@@ -171,6 +177,16 @@ class AnthropicProvider(ApiProvider):
         from pipeline.models._batch_anthropic import AnthropicBatches
 
         return AnthropicBatches(wire)
+
+    def load(self, request: Request) -> Load:
+        """A sample, or the samples that stand for a choice; nothing for what the API cannot do."""
+        thoughts = THINKING_TOKENS if always_thinks(self.model, frozenset(self.refused)) else 0
+        if isinstance(request, SampleRequest):
+            return load_of(fold_prefill(request.messages)[0], 1, USUAL_TOKENS, request.max_tokens, thoughts)
+        if isinstance(request, ChoiceRequest):
+            draw = sampled_choice(request)[0].messages
+            return load_of(draw, SAMPLES, USUAL_ANSWER_TOKENS, SAMPLE_TOKENS, thoughts)
+        return Load()
 
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
         """What the 400 refuses: the prefill, a way to switch thinking off, or a sampling parameter."""

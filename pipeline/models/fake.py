@@ -17,14 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import interrupt
 from pipeline.errors import UsageError
-from pipeline.models._estimates import completion
+from pipeline.models._estimates import USUAL_TOKENS, completion, load_of
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
     Completion,
     Embedding,
     EmbeddingRequest,
+    Load,
     Messages,
     Reply,
     Request,
@@ -99,9 +101,22 @@ class FakeProvider:
         """Every request stands alone."""
         return [[i] for i in range(len(requests))]
 
+    def load(self, request: Request) -> Load:
+        """As many tokens as an API would count, so that budgets can be tried with invented models."""
+        match request:
+            case SampleRequest(messages=messages, max_tokens=most):
+                return load_of(messages, 1, USUAL_TOKENS, most)
+            case ChoiceRequest(messages=messages):
+                return load_of(messages, 1, 1, 1)
+            case EmbeddingRequest(text=text):
+                return Load(calls=1, bytes_in=len(text.encode()))
+        return load_of(request.messages, 1, 0, 0)
+
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """All answers, 64 at a time."""
         for start in range(0, len(requests), _CHUNK):
+            if interrupt.requested():
+                return
             chunk = requests[start : start + _CHUNK]
             yield {start + i: self._reply(request) for i, request in enumerate(chunk)}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
+from pipeline import interrupt
 from pipeline.errors import Unsupported, UsageError
 from pipeline.models import _engine
 from pipeline.models._checkpoint import describe, fingerprint_folder, rendering_of
@@ -29,6 +30,7 @@ from pipeline.ports import (
     Completion,
     Embedding,
     EmbeddingRequest,
+    Load,
     Provider,
     Reply,
     Request,
@@ -94,13 +96,19 @@ class HfProvider:
         size = GROUP_SIZES.get(type(requests[0]), 1) if requests else 1
         return [list(range(start, min(start + size, len(requests)))) for start in range(0, len(requests), size)]
 
+    def load(self, request: Request) -> Load:
+        """Nothing: the model runs here."""
+        return Load()
+
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
-        """Compute group after group, each as a whole.
+        """Compute group after group, each as a whole; after Ctrl-C the group in hand is the last.
 
         Raises Unsupported for rewards, for text from an encoder, for vectors from a language model, and for a
         prompt longer than the model's context.
         """
         for group in self.groups(requests):
+            if interrupt.requested():
+                return
             replies = self._answer_group([requests[i] for i in group])
             yield dict(zip(group, replies, strict=True))
 

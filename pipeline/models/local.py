@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.models._catalogue import Entry, find
 from pipeline.models._installed import RECORD, Installed, installed
 from pipeline.models._pull import install, silent
-from pipeline.ports import Provider, Reply, Request
+from pipeline.ports import Load, Provider, Reply, Request
 from pipeline.schema import ModelInfo
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ class LocalProvider:
     def groups(self, requests: Sequence[Request]) -> list[list[int]]:
         """As for any model folder."""
         return self._model.groups(requests)
+
+    def load(self, request: Request) -> Load:
+        """Nothing: the model runs here."""
+        return Load()
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """As for any model folder."""

@@ -110,7 +110,11 @@ class BatchServer:
             def do_GET(self) -> None:
                 outer._serve(self)
 
-            do_POST = do_DELETE = do_GET
+            def do_POST(self) -> None:
+                outer._serve(self)
+
+            def do_DELETE(self) -> None:
+                outer._serve(self)
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -153,14 +157,18 @@ class BatchServer:
             number = self.calls[kind]
             self.calls[kind] += 1
             meddling = self.script.interfere(handler.command, url.path, number)
-            status, answer = meddling if isinstance(meddling, tuple) else self._route(handler, url.path, url.query, content)
+            status, answer = (
+                meddling if isinstance(meddling, tuple) else self._route(handler, url.path, url.query, content)
+            )
         if meddling == "lost":
             handler.close_connection = True
             return
         data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         try:
             handler.send_response(status)
-            handler.send_header("content-type", "application/json" if isinstance(answer, dict) else "application/binary")
+            handler.send_header(
+                "content-type", "application/json" if isinstance(answer, dict) else "application/binary"
+            )
             handler.send_header("content-length", str(len(data)))
             handler.end_headers()
             handler.wfile.write(data)
@@ -174,7 +182,9 @@ class BatchServer:
             return failed(401, "no key", "authentication_error")
         wanted = {name: values[0] for name, values in parse_qs(query).items()}
         if path.startswith("/v1/messages/batches"):
-            return self._anthropic(method, path.removeprefix("/v1/messages/batches").strip("/"), wanted, headers, content)
+            return self._anthropic(
+                method, path.removeprefix("/v1/messages/batches").strip("/"), wanted, headers, content
+            )
         if path.startswith("/v1/files"):
             return self._file(method, path.removeprefix("/v1/files").strip("/"), headers, content)
         if path.startswith("/v1/batches"):

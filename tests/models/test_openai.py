@@ -408,8 +408,7 @@ def test_retry_after_is_honoured(header: dict[str, str], least: float) -> None:
     with serving(respond) as server:
         built = provider(server)
         answers(built, requests(1))
-        (waited,) = built.policy.sleep.seconds
-        assert least <= waited <= least + 0.5
+        assert least <= sum(built.policy.sleep.seconds) <= 1.1 * least + 0.5
 
 
 def test_a_retry_after_beyond_the_total_time_ends_the_batch_at_once() -> None:

@@ -1,0 +1,166 @@
+"""A model behind the call store: what stages and filters see. Only what is not stored is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from pipeline import interrupt
+from pipeline.budget import Meter, Purse, worst_cost
+from pipeline.calls.store import CallStore
+from pipeline.errors import PipelineError
+from pipeline.ports import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    Embedding,
+    EmbeddingRequest,
+    Messages,
+    Progress,
+    Provider,
+    Reply,
+    Request,
+    Reward,
+    RewardRequest,
+    SampleRequest,
+    Served,
+    SilentProgress,
+)
+from pipeline.prices import FREE, LOCAL, Price
+from pipeline.schema import SCHEMA_VERSION, Calls, ModelInfo, fingerprint
+
+
+class StoredModel:
+    """A provider behind the call store: the `TextModel`, `ChoiceModel`, `EmbeddingModel` and `RewardModel`
+    that stages and filters see."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        store: CallStore,
+        progress: Progress | None = None,
+        price: Price | None = None,
+        purse: Purse | None = None,
+    ) -> None:
+        """`price` is None where it is not known; what runs here is free all the same."""
+        self.provider = provider
+        self.store = store
+        self.price = FREE if price is None and provider.info.name.startswith(LOCAL) else price
+        self.purse = purse or Purse()
+        self.progress = progress or SilentProgress()
+        self.task = provider.info.name
+        """What the current calls are for; shown beside the progress."""
+        self.tally = Calls(cost=0.0)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model."""
+        return self.provider.info
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Completion]:
+        """One continuation a request, in order."""
+        return [reply for reply in self._ask(requests) if isinstance(reply, Completion)]
+
+    def written(self, requests: Sequence[SampleRequest]) -> list[Completion | None]:
+        """The continuations that are stored, in the order of the requests, None for what was never asked."""
+        keys = self.keys(requests)
+        known = self.store.get(keys)
+        return [reply if isinstance(reply := known.get(key), Completion) else None for key in keys]
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
+        """Log-probabilities of the options, a request each, in order."""
+        return [reply for reply in self._ask(requests) if isinstance(reply, Choice)]
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Unit vectors, shape (len(texts), d); d is 0 for no texts."""
+        replies = self._ask([EmbeddingRequest(text) for text in texts])
+        vectors = [reply.vector for reply in replies if isinstance(reply, Embedding)]
+        return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+
+    def score(self, dialogs: Sequence[Messages]) -> list[float]:
+        """One number a dialog, higher is better."""
+        return [reply.value for reply in self._ask([RewardRequest(d) for d in dialogs]) if isinstance(reply, Reward)]
+
+    def keys(self, requests: Sequence[Request]) -> list[str]:
+        """The store's key of each request in this list."""
+        identity = fingerprint([SCHEMA_VERSION, dict(self.provider.identity())])
+        own = [fingerprint([identity, type(request).__name__, asdict(request)]) for request in requests]
+        keys = list(own)
+        for group in self.provider.groups(requests):
+            if len(group) > 1:
+                together = fingerprint([own[i] for i in group])
+                for position, i in enumerate(group):
+                    keys[i] = fingerprint([own[i], together, position])
+        return keys
+
+    def _ask(self, requests: Sequence[Request]) -> list[Reply]:
+        if not requests:
+            return []
+        keys = self.keys(requests)
+        known = self.store.get(keys)
+        missing = self._missing(requests, keys, known)
+        reused = len(requests) - len(missing)
+        self._count(reused=reused)
+        self.progress.update(self.task, reused, len(requests))
+        meter = Meter(self.purse, self.task, self.price, len(missing))
+        with interrupt.orderly():
+            for part in self._affordable(requests, missing):
+                if interrupt.requested():
+                    break
+                for answered in self.provider.answer([requests[i] for i in part]):
+                    batch = {part[j]: reply for j, reply in answered.items()}
+                    self.store.put(self.info.name, {keys[i]: (requests[i], reply) for i, reply in batch.items()})
+                    known.update((keys[i], reply) for i, reply in batch.items())
+                    self._count(made=list(batch.values()))
+                    meter.count(batch.values())
+                    self.progress.update(self.task, len(known), len(set(keys)), meter.reading(self._failed()))
+        unanswered = sum(key not in known for key in keys)
+        if unanswered:
+            raise PipelineError(f"{self.info.name} left {unanswered} of {len(requests)} requests without an answer")
+        return [known[key] for key in keys]
+
+    def _failed(self) -> int:
+        """Tries that failed so far, also those that healed; a model that runs here has none."""
+        return self.provider.faults.total() if isinstance(self.provider, Served) else 0
+
+    def _affordable(self, requests: Sequence[Request], missing: Sequence[int]) -> Iterator[Sequence[int]]:
+        """What is missing, in parts that the purse can pay for at the worst; all at once where nothing is charged.
+
+        Raises BudgetReached where the next request might cost more than is left.
+        """
+        rest = list(missing)
+        while rest:
+            number = len(rest)
+            if self.price and not self.price.is_free:
+                number = self.purse.afford([worst_cost(self.price, self.provider.load(requests[i])) for i in rest])
+            yield rest[:number]
+            rest = rest[number:]
+
+    def _missing(self, requests: Sequence[Request], keys: Sequence[str], known: Mapping[str, Reply]) -> list[int]:
+        """What must be asked: whole groups, and a request that stands twice in the list only once."""
+        missing: dict[str, int] = {}
+        for group in self.provider.groups(requests):
+            if any(keys[i] not in known for i in group):
+                for i in group:
+                    missing.setdefault(keys[i], i)
+        return sorted(missing.values())
+
+    def _count(self, made: Sequence[Reply] = (), reused: int = 0) -> None:
+        before = self.tally
+        self.tally = Calls(
+            made=before.made + len(made),
+            reused=before.reused + reused,
+            tokens_in=before.tokens_in + sum(reply.tokens_in for reply in made),
+            tokens_out=before.tokens_out + sum(reply.tokens_out for reply in made),
+            cost=self._cost(made, before.cost),
+        )
+
+    def _cost(self, made: Sequence[Reply], before: float | None) -> float | None:
+        """US dollars so far; None once something was asked whose price is not known."""
+        if self.price is None:
+            return None if made or before is None else before
+        cost = self.price.cost(sum(reply.tokens_in for reply in made), sum(reply.tokens_out for reply in made))
+        return None if before is None else before + cost

@@ -1,0 +1,311 @@
+"""What a command will cost, before anything is sent: the stages themselves, rehearsed with invented replies.
+
+    low        every item passes at once, texts are short
+    expected   about half of the items pass, texts are as long as models usually write them
+    high       nothing passes until all candidates are spent, every answer uses its whole limit of tokens
+
+A rehearsal runs the code of the real run, so it asks what that would ask, round by round and filter by filter. What the
+call store holds already is taken from there and costs nothing. No model is loaded, no key is needed, nothing is sent
+or stored. Tokens are counted without a tokenizer, from the bytes of a text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline import plugins
+from pipeline.calls import StoredModel
+from pipeline.errors import Unsupported
+from pipeline.evaluate import evaluate
+from pipeline.generate import Recipe, generate
+from pipeline.ports import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    Embedding,
+    EmbeddingRequest,
+    Filter,
+    Load,
+    Reply,
+    Request,
+    Reward,
+    SampleRequest,
+    Screening,
+)
+from pipeline.prices import LOCAL
+from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
+from pipeline.screen import judge_all
+
+Case = Literal["low", "expected", "high"]
+CASES: tuple[Case, ...] = ("low", "expected", "high")
+
+
+@dataclass(frozen=True)
+class Reckoning:
+    """How a case counts tokens and how many items pass."""
+
+    pass_rate: float
+    bytes_a_token: float
+    """Measured on the prompts of `prompts/templates` with the tokenizers of Qwen2.5 and SmolLM2: 4.4 to 4.8."""
+    tokens_a_message: int
+    answer: Callable[[Load], float]
+    """Tokens of a reply."""
+
+    def prompt(self, load: Load) -> float:
+        """Tokens of what is sent."""
+        return load.bytes_in / self.bytes_a_token + self.tokens_a_message * load.messages
+
+
+RECKONINGS: dict[Case, Reckoning] = {
+    "low": Reckoning(1.0, 5.2, 3, lambda load: load.tokens_out / 2),
+    "expected": Reckoning(0.5, 4.5, 5, lambda load: load.tokens_out),
+    "high": Reckoning(0.0, 3.0, 12, lambda load: load.most_tokens_out),
+}
+
+
+class Figures(Record):
+    """One stage's requests to one model, in one case. Cost in US dollars, None where the price is unknown."""
+
+    calls: int = 0
+    """HTTP requests."""
+    reused: int = 0
+    """Requests that are in the call store already, or were made earlier in the run."""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = 0.0
+
+
+class StageEstimate(Record):
+    """What one stage asks of one model."""
+
+    stage: str
+    model: str
+    low: Figures
+    expected: Figures
+    high: Figures
+
+
+class Estimate(Record):
+    """What a command will ask and what that will cost."""
+
+    stages: list[StageEstimate]
+    cost: dict[Case, float | None]
+    """US dollars in all; None where a price is unknown."""
+    prices: dict[str, dict[str, Any] | None]
+    """Model -> US dollars a million tokens (`input`, `output`) and their source; None where it is unknown."""
+
+    @property
+    def is_free(self) -> bool:
+        """Nothing that is asked costs anything."""
+        return self.cost["high"] == 0
+
+    @property
+    def unknown(self) -> list[str]:
+        """Models without a known price."""
+        return [name for name, price in self.prices.items() if price is None]
+
+    def for_manifest(self) -> dict[str, Any] | None:
+        """Cost and prices, to stand beside what it came to; None where everything is free."""
+        return None if self.is_free else {"cost": dict(self.cost), "prices": self.prices}
+
+    def expected_by_task(self) -> dict[str, float]:
+        """US dollars by stage, where they are known."""
+        costs: dict[str, float] = {}
+        for stage in self.stages:
+            costs[stage.stage] = costs.get(stage.stage, 0.0) + (stage.expected.cost or 0.0)
+        return costs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command is about to do. Writer and judge are absent where nothing is written or judged."""
+
+    behaviour: Behaviour | None = None
+    recipe: Recipe | None = None
+    filters: Sequence[Filter] = ()
+    writer: StoredModel | None = None
+    judge: StoredModel | None = None
+    embedder: StoredModel | None = None
+    subjects: Sequence[StoredModel] = ()
+    items: Sequence[Item] = ()
+    """Items that are there already; else as many as the recipe wants are invented for the subjects."""
+
+
+def estimate(plan: Plan) -> Estimate:
+    """What the plan will ask of its models and what that will cost. Nothing is sent."""
+    seen = {case: _rehearse(plan, case) for case in CASES}
+    stages = [
+        StageEstimate(stage=stage, model=model, **{case: seen[case].get((stage, model), Figures()) for case in CASES})
+        for stage, model in dict.fromkeys(key for case in CASES for key in seen[case])
+    ]
+    models = [model for model in (plan.writer, plan.judge, plan.embedder, *plan.subjects) if model is not None]
+    priced = {model.info.name: model.price for model in models}
+    return Estimate(
+        stages=stages,
+        cost={case: _total(getattr(stage, case).cost for stage in stages) for case in CASES},
+        prices={
+            name: None if price is None else {"input": price.input, "output": price.output, "source": price.source}
+            for name, price in priced.items()
+        },
+    )
+
+
+def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
+    """The figures of each stage and model, in the order in which they come."""
+    cast: dict[str, Understudy] = {}
+    seen: dict[tuple[str, str], Figures] = {}
+
+    def stand_in(model: StoredModel) -> Understudy:
+        return cast.setdefault(model.info.name, Understudy(model, case, seen))
+
+    screening = None
+    if plan.behaviour is not None and plan.judge is not None:
+        embedder = stand_in(plan.embedder) if plan.embedder else None
+        screening = Screening(plan.behaviour, stand_in(plan.judge), embedder)
+    rated = [_Rated(each, case, i, len(plan.filters)) for i, each in enumerate(plan.filters)]
+    items = list(plan.items)
+    if screening and plan.behaviour and plan.writer and plan.recipe:
+        generate(plan.behaviour, stand_in(plan.writer), screening, rated, plan.recipe)
+        items = _invented_items(plan.behaviour, plan.recipe.n, case)
+    elif screening:
+        judge_all(items, rated, screening)
+    for subject in plan.subjects:
+        evaluate(items, stand_in(subject))
+    return seen
+
+
+@dataclass(frozen=True)
+class Unloaded:
+    """A model that runs here, known by name alone: rehearsing needs no more of it, and it costs nothing."""
+
+    name: str
+
+    @property
+    def info(self) -> ModelInfo:
+        """The name."""
+        return ModelInfo(name=self.name)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Nothing: what is stored of it is not looked up."""
+        return {}
+
+    def groups(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Every request stands alone."""
+        return [[i] for i in range(len(requests))]
+
+    def load(self, request: Request) -> Load:
+        """Nothing: the model runs here."""
+        return Load()
+
+    def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
+        """Never asked. Raises Unsupported."""
+        raise Unsupported(f"{self.name} is not loaded in a rehearsal")
+
+
+class Understudy(StoredModel):
+    """Stands in for a model: invents what is not stored, and counts what it would have cost."""
+
+    def __init__(self, model: StoredModel, case: Case, seen: dict[tuple[str, str], Figures]) -> None:
+        """Figures are added to `seen`, by stage and model."""
+        super().__init__(model.provider, model.store, price=model.price)
+        self.case, self.seen = case, seen
+        self._invented: dict[str, Reply] = {}
+
+    def keys(self, requests: Sequence[Request]) -> list[str]:
+        """As the real ones where calls cost something; others need not be found, and finding them may load a model."""
+        if self.info.name.startswith(LOCAL):
+            return [fingerprint([type(request).__name__, repr(request)]) for request in requests]
+        return super().keys(requests)
+
+    def _ask(self, requests: Sequence[Request]) -> list[Reply]:
+        keys = self.keys(requests)
+        known = {**self.store.get(keys), **self._invented}
+        missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
+        self._invented.update((key, _invent(request, key, self.case)) for key, request in missing.items())
+        self._reckon([self.provider.load(request) for request in missing.values()], len(requests) - len(missing))
+        return [known.get(key) or self._invented[key] for key in keys]
+
+    def _reckon(self, loads: Sequence[Load], reused: int) -> None:
+        stage = (self.task, self.info.name)
+        reckoning, before = RECKONINGS[self.case], self.seen.get(stage, Figures())
+        parts = list(loads)
+        if self.case == "high":
+            parts += [load.fallback for load in loads if load.fallback]
+        tokens_in = before.tokens_in + round(sum(reckoning.prompt(load) for load in parts))
+        tokens_out = before.tokens_out + round(sum(reckoning.answer(load) for load in parts))
+        calls = before.calls + sum(load.calls for load in parts)
+        cost = self.price.cost(tokens_in, tokens_out) if self.price else None if calls else 0.0
+        self.seen[stage] = Figures(
+            calls=calls, reused=before.reused + reused, tokens_in=tokens_in, tokens_out=tokens_out, cost=cost
+        )
+
+
+@dataclass
+class _Rated:
+    """A filter that asks its judge as ever, and then lets as many items pass as the case says."""
+
+    filter: Filter
+    case: Case
+    position: int
+    of: int
+
+    def __post_init__(self) -> None:
+        self.name, self.version, self.options = self.filter.name, self.filter.version, self.filter.options
+
+    def judge(self, items: Sequence[Item], screening: Screening) -> list[Verdict]:
+        """The filter's verdicts with `keep` replaced."""
+        verdicts = self.filter.judge(items, screening)
+        return [verdict.model_copy(update={"keep": self._keeps(verdict.id)}) for verdict in verdicts]
+
+    def _keeps(self, id: str) -> bool:
+        if self.case == "high":
+            # What passes all filters but the last has been judged by every one of them.
+            return self.position < self.of - 1
+        share: float = RECKONINGS[self.case].pass_rate ** (1 / self.of)
+        return _uniform(f"{self.filter.name} {id}") < share
+
+
+def _invent(request: Request, key: str, case: Case) -> Reply:
+    """A reply of the right form; numbers that differ, since filters fit curves to them."""
+    match request:
+        case SampleRequest():
+            return Completion(f" {_statement(key, case)}", "stop")
+        case ChoiceRequest(options=options):
+            odds = [_uniform(f"{key} {i}") for i in range(len(options))]
+            scores = tuple(float(np.log(each / sum(odds))) for each in odds)
+            return Choice(scores, "loglikelihood", tuple(options))
+        case EmbeddingRequest():
+            vector = np.array([_uniform(f"{key} {i}") for i in range(8)], dtype=np.float32)
+            return Embedding(vector / np.float32(np.linalg.norm(vector)))
+    return Reward(_uniform(key))
+
+
+def _statement(key: str, case: Case) -> str:
+    """A sentence that reads as a statement, unlike any other."""
+    words = {"low": 3, "expected": 6, "high": 20}[case]
+    return "I would say " + " ".join(key[4 * i : 4 * i + 4].translate(_LETTERS) for i in range(min(words, 16)))
+
+
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+def _invented_items(behaviour: Behaviour, n: int, case: Case) -> list[Item]:
+    form = plugins.load("formats", behaviour.format)
+    texts = [_statement(fingerprint(i), case) for i in range(n)]
+    items = [form.parse(text, form.LABELS[i % len(form.LABELS)], behaviour) for i, text in enumerate(texts)]
+    return [item for item in items if item is not None]
+
+
+def _uniform(text: str) -> float:
+    """A number in (0, 1) that the text fixes."""
+    return (int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest()) + 0.5) / 2**48
+
+
+def _total(costs: Iterable[float | None]) -> float | None:
+    known = list(costs)
+    return None if None in known else float(sum(cost for cost in known if cost is not None))
