@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
@@ -197,6 +198,9 @@ class Served(Protocol):
         self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
     ) -> None:
         """Ask the server no faster than that; called before the first answer."""
+
+    def use_batches(self, folder: Path) -> None:
+        """Send what can wait through the server's batch API, if it has one, and keep in `folder` what is under way."""
 
 
 class TextModel(Protocol):

@@ -120,12 +120,14 @@ class Connections:
         budget: float | None = None,
         prices: Sequence[str] | None = None,
         max_connections: int | None = None,
+        batch: bool | None = None,
     ) -> None:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
 
         self._progress, self._store, self._prices = progress, CallStore(), prices_from(prices, settings)
         self._limits = partial(settings.limits_of, max_connections=max_connections)
+        self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
         self.purse = Purse(settings.budget if budget is None else budget)
         """The command's money."""
@@ -173,13 +175,18 @@ class Connections:
         return (self._kept.get(name) or self._connect(name) for name in names)
 
     def _connect(self, name: str) -> StoredModel:
+        from pipeline.ports import Served
+
         plugin, rest = _provider(name)
         if name.startswith("local/"):
             # Installed here rather than at the first answer, so that the download has a bar of its own.
             from pipeline.models._pull import pull
 
             pull(rest, self._progress.note, self._progress.update)
-        return self._stored(plugin.connect(rest, note=self._progress.note))
+        provider = plugin.connect(rest, note=self._progress.note)
+        if self._batch and isinstance(provider, Served):
+            provider.use_batches(self._store.path.parent)
+        return self._stored(provider)
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
