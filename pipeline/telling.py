@@ -68,6 +68,9 @@ def tell_estimate(estimate: Estimate, progress: Progress, details: bool) -> None
                 f"  price of {name}: {dollars(price['input'])} in, {dollars(price['output'])} out a million tokens "
                 f"({price['source']})"
             )
+    if estimate.is_free:
+        progress.note("everything runs here or is stored already, and costs nothing")
+        return
     total = {case: cost(value) for case, value in estimate.cost.items()}
     progress.note(f"estimated cost: {total['expected']} ({total['low']} to {total['high']})")
 

@@ -93,7 +93,7 @@ class Admission:
 
     def _slow_down(self, place: Place, pause: float) -> None:
         now = self.now()
-        if place.since >= self._cut_at:
+        if place.since > self._cut_at:
             self.window = max(1.0, self.window / 2)
             self._doubling = False
             self._cut_at = now
