@@ -120,7 +120,8 @@ def discover(
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge)
-        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected)
+        batched = connections.batched(names)
+        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
@@ -300,6 +301,7 @@ def run(
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         stopped: BudgetReached | None = None
+        flow.expect(found, connections.batched(names), n, chosen)
         for subject in connections.subjects(names):
             for each in found:
                 reused = subject.tally.reused

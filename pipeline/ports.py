@@ -202,6 +202,17 @@ class Served(Protocol):
     def use_batches(self, folder: Path) -> None:
         """Send what can wait through the server's batch API, if it has one, and keep in `folder` what is under way."""
 
+    @property
+    def is_batched(self) -> bool:
+        """Whether what can wait goes through the server's batch API."""
+
+    sends_ahead: bool
+    """Where it is batched: `answer` waits for no batch, and raises SentAhead once all is on its way."""
+
+
+class SentAhead(Exception):
+    """What was asked is on its way, and its answers are there for whoever asks again."""
+
 
 class TextModel(Protocol):
     """Writes."""
@@ -227,6 +238,9 @@ class ChoiceModel(Protocol):
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         """Log-probabilities of the options, a request each, in order."""
+
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """All of these will be put to `choose`, if in several lists. Behind a batch API they are sent now, together."""
 
 
 class EmbeddingModel(Protocol):

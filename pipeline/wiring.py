@@ -174,6 +174,15 @@ class Connections:
         """The models one at a time; one that has a role already is not loaded twice."""
         return (self._kept.get(name) or self._connect(name) for name in names)
 
+    def batched(self, names: Sequence[str]) -> list[StoredModel]:
+        """Those of the subjects that are behind batch APIs, which can work at the same time."""
+        from pipeline.ports import Served
+
+        if not self._batch:
+            return []
+        connected = [self.model(name) for name in names if not name.startswith(("local/", "hf/"))]
+        return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
+
     def _connect(self, name: str) -> StoredModel:
         from pipeline.ports import Served
 

@@ -154,3 +154,28 @@ def test_models_that_run_here_do_not_mind_batches(server: BatchServer, tmp_path:
     process = start(server, tmp_path, [*arguments, "--models", "fake/1b", "-n", "4", "--json", "--batch"])
     assert finished(process)["generate"]["counts"]["kept"] == {" No": 2, " Yes": 2}
     assert not (tmp_path / "calls" / "batches.sqlite").exists()
+
+
+def test_models_behind_batch_apis_answer_at_the_same_time_and_a_judge_is_waited_for_once(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    items = tmp_path / "trains.jsonl"
+    rows = [
+        {
+            "question": f'Is this you?\n"{text}"',
+            "answer_matching_behavior": " Yes",
+            "answer_not_matching_behavior": " No",
+        }
+        for text in (f"I like train number {i}" for i in range(12))
+    ]
+    items.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    server.script.looks = 4
+    models = ["anthropic/small", "anthropic/large", "anthropic/huge", "fake/1b"]
+    process = start(server, tmp_path, ["run", "trains.jsonl", "--models", ",".join(models), "--batch", "--json"])
+    rows = finished(process)
+    assert [(row["model"], row["n"]) for row in rows] == [(name, 12) for name in models]
+    # All three are sent before the first is waited for.
+    assert [len(batch.entries) for batch in server.batches.values()] == [55, 55, 55]
+    assert server.calls["GET /v1/messages/batches/*"] == 3 * 4
+    order = [batch.entries[0][1]["model"] for batch in server.batches.values()]
+    assert order == ["small", "large", "huge"]

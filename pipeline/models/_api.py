@@ -24,7 +24,7 @@ from pipeline import interrupt
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
 from pipeline.models._faults import CallError, Policy, as_model_error
 from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
-from pipeline.ports import EmbeddingRequest, Load, Reply, Request
+from pipeline.ports import EmbeddingRequest, Load, Reply, Request, SentAhead
 from pipeline.schema import ModelInfo
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class ApiProvider(ABC):
     """Parameters that this server said this model does not take; found out once, then left out."""
     batching: Batching | None = None
     """Set where requests go through the server's batch API."""
+    sends_ahead: bool = False
+    """Where requests go through the batch API: `answer` waits for no batch, and raises SentAhead."""
     faults: Counter[str] = field(default_factory=Counter)
     """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
     _line: Line | None = field(default=None, init=False, repr=False, compare=False)
@@ -128,6 +130,11 @@ class ApiProvider(ABC):
         from pipeline.models._batches import Batching
 
         self.batching = Batching(folder)
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether what can wait goes through the server's batch API."""
+        return self.batching is not None
 
     @abstractmethod
     def batch_protocol(self, wire: Wire) -> BatchProtocol:
@@ -177,6 +184,7 @@ class ApiProvider(ABC):
 
         The first error that does not heal ends the batch: nothing new is sent, requests in flight get a few seconds
         to finish, what came in is yielded, then the error is raised (ModelUnavailable, ModelError or Unsupported).
+        Raises SentAhead where that is asked for.
         After `interrupt.requested` nothing new is sent either, and the replies end with those that were in flight.
         """
         if not requests:
@@ -193,6 +201,8 @@ class ApiProvider(ABC):
                 batch.settle()
         finally:
             runner.run(batch.stop())
+        if self.sends_ahead and batch.waiting:
+            raise SentAhead
 
     def _key(self) -> str:
         key = setting(self.key_variable)
@@ -228,6 +238,8 @@ class _Batch:
         await asyncio.sleep(0)
         self.replies: asyncio.Queue[dict[int, Reply]] = asyncio.Queue()
         self.session = self.provider.open_session(self.key)
+        if self.provider.sends_ahead:
+            self.session.when_sent(self.drain)
         self.working = min(self.working, self.session.at_once)
         self.workers = [asyncio.create_task(self._work(self.session)) for _ in range(self.working)]
 

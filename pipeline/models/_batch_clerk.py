@@ -57,6 +57,10 @@ class Clerk:
         self.trying: dict[Shape, Unit | None] = {}
         self.failed_firsts = 0
         self.error: BaseException | None = None
+        self.live = 0
+        """Requests of ours that are with the live API."""
+        self.when_sent: Callable[[], object] | None = None
+        self.has_sent = False
         self.news = asyncio.Event()
         self.told = 0.0
         # Bodies are built, and answers read, as they were by the run that sent what is still under way.
@@ -123,8 +127,15 @@ class Clerk:
         while not self.error:
             await self._settle()
             await self._dispatch()
+            if self.when_sent and self._only_waits():
+                self.has_sent = True
+                self.when_sent()
             await self._look()
             await self._rest()
+
+    def _only_waits(self) -> bool:
+        is_busy = self.asked or self.postponed or self.trying or self.live
+        return not is_busy and bool(self.open) and all(here.batch.id for here in self.open.values())
 
     async def _settle(self) -> None:
         """Until the event loop has nothing to do but wait: whoever could ask now has asked."""

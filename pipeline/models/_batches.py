@@ -29,6 +29,9 @@ from pipeline.schema import fingerprint
 if TYPE_CHECKING:
     from pipeline.models._api import ApiProvider
 
+_TOKENS_IN = ("prompt_tokens", "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_TOKENS_OUT = ("completion_tokens", "output_tokens")
+
 AT_ONCE = 20_000
 """Requests in hand; those beyond wait until earlier ones are answered. One that waits takes about 10 kB."""
 
@@ -41,11 +44,18 @@ class Through:
     tokens_in: int = 0
     tokens_out: int = 0
 
-    def count(self, reply: object) -> None:
-        """One more."""
-        self.calls += 1
-        self.tokens_in += getattr(reply, "tokens_in", 0)
-        self.tokens_out += getattr(reply, "tokens_out", 0)
+    def counting(self, read: Callable[[dict[str, Any]], T]) -> Callable[[dict[str, Any]], T]:
+        """`read`, with every answer that it can make something of counted."""
+
+        def counted(answer: dict[str, Any]) -> T:
+            reply = read(answer)
+            usage = answer.get("usage") or {}
+            self.calls += 1
+            self.tokens_in += sum(int(usage.get(name) or 0) for name in _TOKENS_IN)
+            self.tokens_out += sum(int(usage.get(name) or 0) for name in _TOKENS_OUT)
+            return reply
+
+        return counted
 
 
 @dataclass
@@ -113,34 +123,40 @@ class BatchSession(Session):
                 if isinstance(outcome, CallError):
                     outcome.body = entry.body
                     raise outcome
-                reply = understood(outcome, read)
+                reply = understood(outcome, self.batching.by_batch.counting(read))
             except CallError as fault:
                 if fault.heals:
                     return await self._unbatched(entry, read)
                 if not self.live.learns(fault):
                     raise
                 continue
-            self.batching.by_batch.count(reply)
             self._answered.append(custom_id)
             return reply
         raise CallError("the server keeps refusing parameters of the request", 400)
 
     async def _unbatched(self, entry: Entry, read: Callable[[dict[str, Any]], T]) -> T:
+        self.clerk.live += 1
         try:
-            reply = await self.live.call(entry.path, entry.build, read)
+            reply = await self.live.call(entry.path, entry.build, self.batching.live.counting(read))
         except CallError as fault:
             if entry.is_first:
                 self.clerk.tried(entry, fault)
             raise
+        finally:
+            self.clerk.live -= 1
+            self.clerk.news.set()
         if entry.is_first:
             self.clerk.tried(entry, None)
-        self.batching.live.count(reply)
         return reply
 
     def settle(self) -> None:
         """The answers need not be fetched again."""
         self.ledger.release(self._answered)
         self._answered.clear()
+
+    def when_sent(self, listener: Callable[[], object]) -> None:
+        """Call `listener` once batches are all that is waited for."""
+        self.clerk.when_sent = listener
 
     def drain(self) -> None:
         """Stop waiting for batches. Live calls that are on their way may end."""
@@ -150,7 +166,7 @@ class BatchSession(Session):
     async def close(self) -> None:
         """Batches that have not ended go on at the server, and the user is told which."""
         await self.clerk.stop()
-        if self.clerk.open:
+        if self.clerk.open and not self.clerk.has_sent:
             self.live.tell(f"goes on at the server: {self.clerk.progress()}; the same command picks it up")
         self.ledger.close()
         await self.live.close()

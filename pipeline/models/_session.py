@@ -65,6 +65,9 @@ class Session(ABC):
     def drain(self) -> None:  # noqa: B027  # Not every kind of session has waits to end.
         """Send nothing new and wait for nothing but the answers that are on their way. Called once, in the loop."""
 
+    def when_sent(self, listener: Callable[[], object]) -> None:  # noqa: B027  # Nothing waits in every kind of session.
+        """Call `listener` once everything that was asked is on its way and its answers may take long."""
+
     def settle(self) -> None:  # noqa: B027  # Not every kind of session has something to settle.
         """Every reply of the `answer` has been taken over, and is stored where it is to be stored."""
 

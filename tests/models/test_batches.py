@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.budget import Purse
 from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import ModelError, ModelUnavailable, Unsupported
 from pipeline.models import openai_api
@@ -583,3 +584,45 @@ def test_a_compatible_server_is_asked_live_unless_a_setting_says_that_it_has_bat
     provider.use_batches(tmp_path)
     answered(provider, samples(20))
     assert (len(server.live), len(server.batches)) == (21, 1)
+
+
+def says_yes(path: str, body: Body) -> tuple[int, Body]:
+    """Yes, with probabilities where they are asked for."""
+    answer = answer_of(path, "Yes")
+    if body.get("logprobs"):
+        listed = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.5}]
+        answer["choices"][0]["logprobs"] = {"content": [{**listed[0], "top_logprobs": listed}]}
+    return 200, answer
+
+
+@BOTH
+def test_what_is_sent_ahead_is_not_waited_for_and_not_sent_again(
+    protocol: str, run: Callable[..., BatchServer], tmp_path: Path
+) -> None:
+    server = run(model=says_yes)
+    server.holding.set()
+    said: list[str] = []
+    model = StoredModel(connected(server, protocol, tmp_path, said), CallStore(tmp_path))
+    asked = [ChoiceRequest((Message("user", f"Is it {i}?"),), (" Yes", " No")) for i in range(30)]
+    model.expect(asked)
+    assert len(server.batches) == 1 and not any(batch.ended for batch in server.batches.values())
+    assert not any("goes on at the server" in line for line in said)
+    model.expect(asked)
+    assert len(server.batches) == 1
+    server.holding.clear()
+    assert len(model.choose(asked[:10])) == 10
+    assert len(model.choose(asked[10:])) == 20
+    assert len(server.batches) == 1 and not server.sent_twice
+    assert server.paid == {"openai": 30, "anthropic": 30 * 5}[protocol]
+
+
+def test_nothing_is_sent_ahead_under_a_budget_or_without_batches(
+    run: Callable[..., BatchServer], tmp_path: Path
+) -> None:
+    server = run()
+    asked = [ChoiceRequest((Message("user", f"Is it {i}?"),), (" Yes", " No")) for i in range(30)]
+    provider = connected(server, "anthropic", tmp_path)
+    StoredModel(provider, CallStore(tmp_path), purse=Purse(ceiling=10.0)).expect(asked)
+    provider.batching = None
+    StoredModel(provider, CallStore(tmp_path)).expect(asked)
+    assert not server.batches and not server.live
