@@ -15,11 +15,11 @@ from typing import Any
 
 from pipeline.errors import ModelError, Unsupported
 from pipeline.models._batch_courier import Courier, is_in_doubt
-from pipeline.models._batch_entries import Entry, Open, Shape, ago, look_interval, shape_of
+from pipeline.models._batch_entries import Entry, Open, Shape, ago, chunks, look_interval
+from pipeline.models._batch_firsts import Firsts
 from pipeline.models._batch_ledger import Batch, Scope
 from pipeline.models._batch_protocol import BatchState, Outcome
 from pipeline.models._faults import CallError
-from pipeline.models._session import Unit
 
 FEWEST = 10
 """Fewer requests than this are not worth the wait for a batch."""
@@ -27,8 +27,7 @@ PATIENCE_SECONDS = 25 * 3600.0
 """How long a batch is asked for again and again while the server is out of reach; it lives for 24 hours."""
 
 _QUIET_TURNS = 8
-_MOST_FIRSTS = 20
-"""A 400 may be about the one request. After so many of them in a row it is about all."""
+_TIDY_SECONDS = 5.0
 
 
 class Clerk:
@@ -45,7 +44,7 @@ class Clerk:
         tell: Callable[[str], None],
     ) -> None:
         self.name, self.courier, self.ledger, self.limits = name, courier, courier.ledger, courier.protocol.limits
-        self.scope, self.refused, self.accepted = scope, refused, accepted
+        self.scope, self.refused = scope, refused
         self.sleep, self.tell = sleep, tell
         self.waiting: set[Entry] = set()
         """All that have no outcome yet, wherever they are."""
@@ -54,9 +53,9 @@ class Clerk:
         self.postponed: list[list[Entry]] = []
         self.has_room = True
         self.most = self.limits.requests
-        self.trying: dict[Shape, Unit | None] = {}
-        self.failed_firsts = 0
+        self.firsts = Firsts(accepted)
         self.error: BaseException | None = None
+        self.cleaning: list[asyncio.Task[None]] = []
         self.live = 0
         """Requests of ours that are with the live API."""
         self.when_sent: Callable[[], object] | None = None
@@ -80,9 +79,11 @@ class Clerk:
             entry.outcome.cancel()
 
     async def stop(self) -> None:
-        """Stop at once."""
+        """Stop at once, but for what is being tidied up."""
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
+        if self.cleaning:
+            await asyncio.wait(self.cleaning, timeout=_TIDY_SECONDS)
 
     async def ask(self, entry: Entry) -> Outcome | None:
         """The outcome of a request. Raises what ended the clerk's work."""
@@ -97,18 +98,9 @@ class Clerk:
 
     def tried(self, entry: Entry, fault: CallError | None) -> None:
         """A request that the live API got first is through; those of its shape may follow, or not."""
-        self.trying.pop(shape_of(entry.path, entry.body), None)
+        if final := self.firsts.through(entry, fault, self.refused):
+            self._fail(final)
         self.news.set()
-        if fault is None:
-            self.failed_firsts = 0
-            self.accepted.add(shape_of(entry.path, entry.build(frozenset(self.refused))))
-        elif fault.status != 400:
-            self._fail(fault)
-        else:
-            self.failed_firsts += 1
-            if self.failed_firsts == _MOST_FIRSTS:
-                # Without its code, which may say that this one request was refused for what it asks.
-                self._fail(CallError(fault.message, 400))
 
     def _again(self, entries: Sequence[Entry]) -> None:
         self.asked += entries
@@ -134,7 +126,7 @@ class Clerk:
             await self._rest()
 
     def _only_waits(self) -> bool:
-        is_busy = self.asked or self.postponed or self.trying or self.live
+        is_busy = self.asked or self.postponed or self.firsts or self.live
         return not is_busy and bool(self.open) and all(here.batch.id for here in self.open.values())
 
     async def _settle(self) -> None:
@@ -159,6 +151,8 @@ class Clerk:
 
     async def _dispatch(self) -> None:
         asked, self.asked = self.asked, []
+        if again := [entry.custom_id for entry in asked if entry.is_again]:
+            self.ledger.release(again)
         holders = self.ledger.holders([entry.custom_id for entry in asked])
         fresh = []
         for entry in asked:
@@ -166,8 +160,10 @@ class Clerk:
                 self._join(token, entry)
             else:
                 fresh.append(entry)
+        ready, held = self.firsts.choose([entry for entry in fresh if self._build(entry)])
+        self.asked += held
         groups: dict[str, list[Entry]] = {}
-        for entry in self._after_firsts([entry for entry in fresh if self._build(entry)]):
+        for entry in ready:
             groups.setdefault(entry.path, []).append(entry)
         for entries in groups.values():
             if len(entries) < FEWEST:
@@ -178,7 +174,8 @@ class Clerk:
                 await self._send(chunk)
         while self.postponed and (self.has_room or not self.open):
             self.has_room = False
-            await self._send(self.postponed.pop(0))
+            if entries := [entry for entry in self.postponed.pop(0) if self._build(entry)]:
+                await self._send(entries)
 
     def _join(self, token: str, entry: Entry) -> None:
         """Let a request that was sent before, by this command or another one, wait for its batch."""
@@ -203,46 +200,11 @@ class Clerk:
             return False
         return True
 
-    def _after_firsts(self, entries: Sequence[Entry]) -> list[Entry]:
-        """What may go into batches.
-
-        The first request of a shape that the model has not taken yet goes to the live API, and the others wait for
-        it: a parameter that is refused shows for a cent, not by a batch of failures. What belongs to the same choice
-        goes with it, so that its answer is whole and stored at once.
-        """
-        ready = []
-        for entry in entries:
-            shape = shape_of(entry.path, entry.body)
-            if shape in self.accepted:
-                ready.append(entry)
-            elif shape not in self.trying:
-                self.trying[shape] = entry.unit
-                entry.is_first = True
-                entry.resolve(None)
-            elif entry.unit and entry.unit is self.trying[shape]:
-                entry.resolve(None)
-            else:
-                self.asked.append(entry)
-        return ready
-
-    def _chunks(self, entries: Sequence[Entry]) -> list[list[Entry]]:
-        """Split by the limits; the same request asked for twice counts and is sent once."""
-        together: dict[str, list[Entry]] = {}
-        for entry in entries:
-            together.setdefault(entry.custom_id, []).append(entry)
-        chunks: list[list[Entry]] = []
-        count = size = 0
-        for same in together.values():
-            length = len(self._line(same[0]))
-            if not chunks or count == self.most or size + length > self.limits.bytes:
-                chunks.append([])
-                count = size = 0
-            chunks[-1] += same
-            count, size = count + 1, size + length
-        return chunks
-
     def _line(self, entry: Entry) -> bytes:
         return self.courier.protocol.line(entry.custom_id, entry.path, entry.body)
+
+    def _chunks(self, entries: Sequence[Entry]) -> list[list[Entry]]:
+        return chunks(entries, self._line, self.most, self.limits.bytes)
 
     async def _send(self, entries: Sequence[Entry]) -> None:
         """Make a batch. It is written down first: a run that dies in between finds it at the server."""
@@ -320,6 +282,9 @@ class Clerk:
         self.has_room = True
         self.news.set()
         self._hand_out(here, outcomes)
+        self.cleaning.append(asyncio.create_task(self._clean(state)))
+
+    async def _clean(self, state: BatchState) -> None:
         if not await self.courier.clean(state):
             self.tell(f"{state.id}: its input file could not be deleted; the server keeps it for 30 days")
 
@@ -350,9 +315,7 @@ class Clerk:
             self.postponed.append(here.entries)
         else:
             self.most = len(here.waiting) // 2
-            for entry in here.entries:
-                entry.body = entry.body or entry.build(frozenset(self.refused))
-            self.postponed = self._chunks(here.entries) + self.postponed
+            self.postponed = self._chunks([entry for entry in here.entries if self._build(entry)]) + self.postponed
         self.tell(f"the server does not take {here.batch.total:,} more requests ({fault.message[:160]})")
         self.news.set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,8 @@ class Entry:
     """What it is a part of."""
     body: dict[str, Any] = field(default_factory=dict)
     """As it was last built."""
+    is_again: bool = False
+    """Whether it was answered before, and another answer is wanted."""
     is_first: bool = False
     """Whether others of its shape wait for what the live API says to it."""
 
@@ -78,3 +80,20 @@ class Open:
     def entries(self) -> list[Entry]:
         """Everything that waits for it."""
         return [entry for entries in self.waiting.values() for entry in entries]
+
+
+def chunks(entries: Sequence[Entry], line: Callable[[Entry], bytes], most: int, most_bytes: int) -> list[list[Entry]]:
+    """Split by number and by size; the same request asked for twice counts once, since it is sent once."""
+    together: dict[str, list[Entry]] = {}
+    for entry in entries:
+        together.setdefault(entry.custom_id, []).append(entry)
+    parts: list[list[Entry]] = []
+    count = size = 0
+    for same in together.values():
+        length = len(line(same[0]))
+        if not parts or count == most or size + length > most_bytes:
+            parts.append([])
+            count = size = 0
+        parts[-1] += same
+        count, size = count + 1, size + length
+    return parts

@@ -98,7 +98,7 @@ class BatchSession(Session):
         )
         self.clerk.start()
         self._identity = fingerprint(dict(provider.identity()))
-        self._answered: list[str] = []
+        self._answered: set[str] = set()
 
     async def call(
         self,
@@ -116,6 +116,7 @@ class BatchSession(Session):
         for _ in range(MOST_REBUILDS):
             outcome_of = asyncio.get_running_loop().create_future()
             entry = Entry(custom_id, path, build, outcome_of, unit_in_hand.get(None))
+            entry.is_again = custom_id in self._answered
             outcome = await self.clerk.ask(entry)
             if outcome is None:
                 return await self._unbatched(entry, read)
@@ -130,7 +131,7 @@ class BatchSession(Session):
                 if not self.live.learns(fault):
                     raise
                 continue
-            self._answered.append(custom_id)
+            self._answered.add(custom_id)
             return reply
         raise CallError("the server keeps refusing parameters of the request", 400)
 

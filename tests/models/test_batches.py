@@ -7,7 +7,7 @@ import os
 import platform
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pipeline.models._batch_ledger import Ledger, Scope
 from pipeline.models._batch_protocol import Limits
 from pipeline.models._faults import Policy
 from pipeline.models._openai import OpenAiProvider
+from pipeline.models._session import Session
 from pipeline.models.anthropic import AnthropicProvider
 from pipeline.ports import Choice, ChoiceRequest, Completion, EmbeddingRequest, Message, Request, SampleRequest
 
@@ -593,6 +594,25 @@ def says_yes(path: str, body: Body) -> tuple[int, Body]:
         listed = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.5}]
         answer["choices"][0]["logprobs"] = {"content": [{**listed[0], "top_logprobs": listed}]}
     return 200, answer
+
+
+def test_a_request_that_is_asked_again_for_another_answer_is_sent_again(
+    run: Callable[..., BatchServer], tmp_path: Path
+) -> None:
+    """As a model that turns out to think is: once more, with room for its thoughts."""
+    server = run(model=echo)
+    provider = connected(server, "openai", tmp_path)
+    ask_once = provider.ask
+
+    async def ask_twice(session: Session, requests: Sequence[Request]) -> list[Any]:
+        await ask_once(session, requests)
+        return await ask_once(session, requests)
+
+    provider.ask = ask_twice
+    assert texts(answered(provider, samples(30))) == [f"said: Is it so? {i}" for i in range(30)]
+    # The one that goes first is answered live, and then once more in the second batch.
+    assert sorted(len(batch.entries) for batch in server.batches.values()) == [29, 30]
+    assert server.paid == 60
 
 
 @BOTH
