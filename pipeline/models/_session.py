@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_REBUILDS = 10
-_UNITS_PER_PLACE = 4
+MOST_IN_HAND_PER_PLACE = 4
 """Units of work in hand for each request in flight: those that wait for another try leave their place to others."""
 _TOLD_SECONDS = 5.0
 _USED = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
@@ -103,7 +103,7 @@ class LiveSession(Session):
 
     def __init__(self, provider: ApiProvider, line: Line) -> None:
         self.provider, self.line = provider, line
-        self.at_once = _UNITS_PER_PLACE * provider.policy.concurrency
+        self.at_once = MOST_IN_HAND_PER_PLACE * provider.policy.concurrency
         self.secret = line.key if line.key != "none" else ""
         self._draining = False
         self._waiting: set[asyncio.Task[Any]] = set()
