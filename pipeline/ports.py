@@ -206,6 +206,10 @@ class Served(Protocol):
     def is_batched(self) -> bool:
         """Whether what can wait goes through the server's batch API."""
 
+    @property
+    def batch_tokens(self) -> tuple[int, int]:
+        """Tokens in and out of all answers that came out of batches so far: half the price is charged for them."""
+
     sends_ahead: bool
     """Where it is batched: `answer` waits for no batch, and raises SentAhead once all is on its way."""
 

@@ -136,6 +136,12 @@ class ApiProvider(ABC):
         """Whether what can wait goes through the server's batch API."""
         return self.batching is not None
 
+    @property
+    def batch_tokens(self) -> tuple[int, int]:
+        """Tokens in and out of all answers that came out of batches so far: half the price is charged for them."""
+        through = self.batching.by_batch if self.batching else None
+        return (through.tokens_in, through.tokens_out) if through else (0, 0)
+
     @abstractmethod
     def batch_protocol(self, wire: Wire) -> BatchProtocol:
         """The server's batch API."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.errors import ModelError, Unsupported
 from pipeline.models._batch_courier import Courier, is_in_doubt
-from pipeline.models._batch_entries import Entry, Open, Shape, ago, chunks, look_interval
+from pipeline.models._batch_entries import Entry, Open, Shape, Unclaimed, ago, chunks, look_interval
 from pipeline.models._batch_firsts import Firsts
 from pipeline.models._batch_ledger import Batch, Scope
 from pipeline.models._batch_protocol import BatchState, Outcome
@@ -40,11 +40,12 @@ class Clerk:
         scope: Scope,
         refused: set[str],
         accepted: set[Shape],
+        unclaimed: dict[str, Unclaimed],
         sleep: Callable[[float], Awaitable[None]],
         tell: Callable[[str], None],
     ) -> None:
         self.name, self.courier, self.ledger, self.limits = name, courier, courier.ledger, courier.protocol.limits
-        self.scope, self.refused = scope, refused
+        self.scope, self.refused, self.unclaimed = scope, refused, unclaimed
         self.sleep, self.tell = sleep, tell
         self.waiting: set[Entry] = set()
         """All that have no outcome yet, wherever they are."""
@@ -153,6 +154,7 @@ class Clerk:
         asked, self.asked = self.asked, []
         if again := [entry.custom_id for entry in asked if entry.is_again]:
             self.ledger.release(again)
+        asked = self._claim(asked)
         holders = self.ledger.holders([entry.custom_id for entry in asked])
         fresh = []
         for entry in asked:
@@ -176,6 +178,18 @@ class Clerk:
             self.has_room = False
             if entries := [entry for entry in self.postponed.pop(0) if self._build(entry)]:
                 await self._send(entries)
+
+    def _claim(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Hand out what came with an earlier batch, and return the rest."""
+        found = {e.custom_id: self.unclaimed.pop(e.custom_id) for e in entries if e.custom_id in self.unclaimed}
+        self.ledger.release([custom_id for custom_id, (outcome, _) in found.items() if isinstance(outcome, CallError)])
+        rest = []
+        for entry in entries:
+            if entry.custom_id in found:
+                entry.resolve(*found[entry.custom_id])
+            else:
+                rest.append(entry)
+        return rest
 
     def _join(self, token: str, entry: Entry) -> None:
         """Let a request that was sent before, by this command or another one, wait for its batch."""
@@ -293,10 +307,11 @@ class Clerk:
         found = {custom_id: outcomes.get(custom_id, missing) for custom_id in here.waiting}
         # What failed is asked again, if it must in another batch.
         self.ledger.release([custom_id for custom_id, outcome in found.items() if isinstance(outcome, CallError)])
-        for custom_id, outcome in found.items():
-            for entry in here.waiting[custom_id]:
-                entry.body = entry.body or entry.build(here.batch.refused)
-                entry.resolve(outcome)
+        for entry in here.entries:
+            entry.resolve(found[entry.custom_id], here.batch.refused)
+        # Sent ahead and not asked for yet: whatever is not settled.
+        ahead = self.ledger.holders([custom_id for custom_id in outcomes if custom_id not in found])
+        self.unclaimed.update((custom_id, (outcomes[custom_id], here.batch.refused)) for custom_id in ahead)
         lost = sum(1 for outcome in found.values() if isinstance(outcome, CallError) and outcome.heals)
         more = f"; {lost:,} without an answer are asked live" if lost else ""
         self.tell(f"{here.batch.id}: ended after {ago(here.batch.created)}{more}")

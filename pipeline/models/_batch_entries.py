@@ -10,12 +10,15 @@ from typing import Any
 
 from pipeline.models._batch_ledger import Batch
 from pipeline.models._batch_protocol import BatchState, Outcome
+from pipeline.models._faults import CallError
 from pipeline.models._session import Unit
 
 _LOOK_SECONDS = (5.0, 120.0)
 
 Build = Callable[[frozenset[str]], dict[str, Any]]
 Shape = tuple[str, ...]
+Unclaimed = tuple[Outcome, frozenset[str]]
+"""What came of a request that nobody waits for yet, and the parameters that were left out of it."""
 
 
 def look_interval(age: float, batches: int) -> float:
@@ -56,9 +59,11 @@ class Entry:
     is_first: bool = False
     """Whether others of its shape wait for what the live API says to it."""
 
-    def resolve(self, outcome: Outcome | None) -> None:
-        """Hand out the outcome, unless who asked is gone."""
+    def resolve(self, outcome: Outcome | None, refused: frozenset[str] = frozenset()) -> None:
+        """Hand out the outcome, unless who asked is gone. `refused` is what was left out of the body that was sent."""
         if not self.outcome.done():
+            if isinstance(outcome, CallError):
+                self.body = self.body or self.build(refused)
             self.outcome.set_result(outcome)
 
     def fail(self, error: BaseException) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.models._batch_clerk import Clerk
 from pipeline.models._batch_courier import Courier
-from pipeline.models._batch_entries import Entry, Shape
+from pipeline.models._batch_entries import Entry, Shape, Unclaimed
 from pipeline.models._batch_ledger import Ledger, Scope
 from pipeline.models._batch_protocol import Limits, Wire
 from pipeline.models._faults import CallError
@@ -68,6 +68,8 @@ class Batching:
     """Smaller than the protocol's own."""
     accepted: set[Shape] = field(default_factory=set)
     """Kinds of requests that the model has answered before."""
+    unclaimed: dict[str, Unclaimed] = field(default_factory=dict)
+    """By custom id: what came with a batch and was not asked for yet."""
     by_batch: Through = field(default_factory=Through)
     """Paid at half the price."""
     live: Through = field(default_factory=Through)
@@ -93,6 +95,7 @@ class BatchSession(Session):
             scope=Scope(protocol.name, base_url, provider.model),
             refused=provider.refused,
             accepted=batching.accepted,
+            unclaimed=batching.unclaimed,
             sleep=provider.policy.sleep,
             tell=self.live.tell,
         )

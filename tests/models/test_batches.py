@@ -109,7 +109,7 @@ def test_all_but_the_first_request_go_through_one_batch_and_answers_find_their_r
     assert (len(server.batches), len(server.live), server.paid) == (1, 1, 40)
     assert provider.batching
     assert (provider.batching.by_batch.calls, provider.batching.live.calls) == (39, 1)
-    assert (provider.batching.by_batch.tokens_in, provider.batching.by_batch.tokens_out) == (39 * 7, 39 * 2)
+    assert provider.batch_tokens == (39 * 7, 39 * 2)
     # The model is known to take such requests now.
     answered(provider, samples(40, "Once more?"))
     assert (len(server.batches), len(server.live)) == (2, 1)
@@ -634,6 +634,8 @@ def test_what_is_sent_ahead_is_not_waited_for_and_not_sent_again(
     assert len(model.choose(asked[10:])) == 20
     assert len(server.batches) == 1 and not server.sent_twice
     assert server.paid == {"openai": 30, "anthropic": 30 * 5}[protocol]
+    # The answers are read once, and kept for who asks later.
+    assert server.calls["GET /v1/files/*/content"] + server.calls["GET /v1/messages/batches/*/results"] == 1
 
 
 def test_nothing_is_sent_ahead_under_a_budget_or_without_batches(
@@ -646,3 +648,21 @@ def test_nothing_is_sent_ahead_under_a_budget_or_without_batches(
     provider.batching = None
     StoredModel(provider, CallStore(tmp_path)).expect(asked)
     assert not server.batches and not server.live
+
+
+def test_refusals_in_what_was_sent_ahead_are_understood_also_after_they_were_learned(
+    run: Callable[..., BatchServer], tmp_path: Path
+) -> None:
+    calls = iter(range(10_000))
+
+    def model(path: str, body: Body) -> tuple[int, Body]:
+        # The draws of the first choice, which go live, are taken with a temperature; later ones are not.
+        return says_yes(path, body) if next(calls) < 5 else without_temperature(path, body)
+
+    server = run(model=model)
+    stored = StoredModel(connected(server, "anthropic", tmp_path), CallStore(tmp_path))
+    asked = [ChoiceRequest((Message("user", f"Is it {i}?"),), (" Yes", " No")) for i in range(30)]
+    stored.expect(asked)
+    assert len(stored.choose(asked[:10])) == 10 and len(stored.choose(asked[10:])) == 20
+    assert server.paid == 150
+    assert [len(batch.entries) for batch in server.batches.values()] == [145, 40, 100]
