@@ -345,6 +345,24 @@ def report(
     _print_json(as_json, [each.model_dump(mode="json") for each in reports])
 
 
+@app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server anything.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check everything that a run needs, and say what to do where something is missing."""
+    from pipeline.doctor.examine import examine
+
+    findings = examine(offline)
+    if as_json:
+        _print_json(True, [finding.model_dump(mode="json") for finding in findings])
+    elif not quiet:
+        _say(telling.table(findings, shutil.get_terminal_size((100, 24)).columns))
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
 @models_app.command("list")
 def models_list(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Embedded models, their licences and sizes, and which are installed."""
@@ -478,7 +496,8 @@ def _write(text: str) -> None:
     if sys.stderr.isatty() and not sys.stdout.isatty():
         _to_stderr(text)
         return
-    sys.stdout.write(text)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 

@@ -77,17 +77,20 @@ def user_file() -> Path:
     return base / "mwe" / "mwe.toml"
 
 
+def settings_file() -> Path | None:
+    """The settings file in force: the one in the current folder, else the user's, or None."""
+    return next((path for path in (Path("mwe.toml"), user_file()) if path.is_file()), None)
+
+
 def read_settings() -> Settings:
     """The settings in force. Raises UsageError naming the file or variable that is wrong."""
     chosen: dict[str, object] = {}
-    for path in (Path("mwe.toml"), user_file()):
-        if path.is_file():
-            try:
-                chosen = tomllib.loads(path.read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-                raise UsageError(f"{path} cannot be read as TOML: {error}") from None
-            _check(chosen, str(path))
-            break
+    if path := settings_file():
+        try:
+            chosen = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"{path} cannot be read as TOML: {error}") from None
+        _check(chosen, str(path))
     variables = {
         name: os.environ[f"MWE_{name.upper()}"]
         for name in Settings.model_fields

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.budget import BudgetReached
 from pipeline.errors import GateClosed
 
 if TYPE_CHECKING:
+    from pipeline.doctor.finding import Finding
     from pipeline.estimate import Estimate
     from pipeline.flow import Generated
     from pipeline.ports import Progress
@@ -138,3 +141,20 @@ def next_steps(dataset: Dataset, behaviour: Behaviour) -> str:
         "--judge anthropic/claude-sonnet-4-5\n"
         f"more sizes:    mwe run {dataset.label} --models hf/Qwen/Qwen2.5-3B-Instruct && mwe report {dataset.label}"
     )
+
+
+def table(findings: Sequence[Finding], width: int) -> str:
+    """Findings as aligned lines of at most `width` characters, each advice below what it is for."""
+    indent = len("broken ") + max(len(finding.subject) for finding in findings) + 2
+    paragraph = textwrap.TextWrapper(
+        max(width, indent + 40), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    lines = []
+    for finding in findings:
+        state = finding.state.upper() if finding.state == "broken" else finding.state
+        lines += paragraph.wrap(f"{f'{state:<6} {finding.subject}':<{indent}}{finding.detail}")
+        if finding.advice:
+            lines += paragraph.wrap(f"{'':<{indent}}-> {finding.advice}")
+    wrong = [sum(finding.state == state for finding in findings) for state in ("broken", "warn")]
+    lines.append(f"{wrong[0]} broken, {wrong[1]} to look at, {len(findings) - sum(wrong)} in order")
+    return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ and `open_client`, which makes the official SDK's async client. How requests rea
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import re
 import weakref
@@ -18,11 +19,12 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline import interrupt
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
 from pipeline.models._faults import CallError, Policy, as_model_error
+from pipeline.models._redaction import is_placeholder, without_secrets
 from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
 from pipeline.ports import EmbeddingRequest, Load, Reply, Request, SentAhead
 from pipeline.schema import ModelInfo
@@ -38,6 +40,12 @@ CONNECT_SECONDS = 10.0
 EMBEDDINGS_PER_CALL = 128
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
+DOTENV_LINE = re.compile(
+    r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*="
+    r"\s*(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<bare>[^\s'\"#]*))\s*(?:#.*)?"
+)
+"""A line of `.env` that sets a variable; others are passed over."""
+
 Note = Callable[[str], None]
 
 
@@ -50,18 +58,24 @@ def setting(name: str) -> str | None:
     if value := os.environ.get(name, "").strip():
         return value
     try:
-        lines = Path(".env").read_text(encoding="utf-8").splitlines()
+        lines = Path(".env").read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
-    form = re.compile(rf"\s*(?:export\s+)?{re.escape(name)}\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s'\"#]*))\s*(?:#.*)?")
-    found = [match for line in lines if (match := form.fullmatch(line))]
-    return next((value for value in found[-1].groups() if value), None) if found else None
+    found = [match for line in lines if (match := DOTENV_LINE.fullmatch(line)) and match["name"] == name]
+    return (found[-1]["single"] or found[-1]["double"] or found[-1]["bare"] or None) if found else None
 
 
 def checked_url(url: str, variable: str) -> str:
-    """The base URL without a slash at the end. Raises UsageError if it is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    """The base URL without a slash at the end. Raises UsageError if it is none; the message holds nothing of it."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise UsageError(f"{variable} is no URL: its host or port cannot be read") from None
+    if parts.query or parts.fragment:
+        # Paths are put behind the base URL, so they would end up in the query.
+        raise UsageError(f"{variable} holds a query or a fragment (? or #), which a base URL cannot have")
+    if parts.scheme not in {"http", "https"} or not host:
         raise UsageError(
             f"{variable} is no URL: it must start with http:// or https://, such as http://127.0.0.1:8000/v1"
         )
@@ -72,6 +86,15 @@ def public_url(url: str) -> str:
     """The URL without user, password, query and fragment, any of which may hold a secret."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def basic_authorization(url: str) -> dict[str, str]:
+    """User and password of a URL as the header they are sent in: left in the URL, they would stand in SDKs' logs."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 @dataclass
@@ -210,6 +233,13 @@ class ApiProvider(ABC):
         if self.sends_ahead and batch.waiting:
             raise SentAhead
 
+    def secrets(self, key: str) -> str:
+        """What must reach neither a message nor the call store, one a line: the key, and what the base URL holds."""
+        parts = urlsplit(self.base_url)
+        held = [unquote(parts.password or ""), unquote(parts.username or "")]
+        # A user's name is one only where it may be a key itself.
+        return "\n".join([key if key != "none" else "", held[0], "" if is_placeholder(held[1]) else held[1]])
+
     def _key(self) -> str:
         key = setting(self.key_variable)
         if key is None and urlsplit(self.base_url).hostname in _LOOPBACK:
@@ -253,7 +283,8 @@ class _Batch:
         try:
             for unit in self.units:
                 unit_in_hand.set(Unit())
-                answered = await self.provider.ask(session, [self.requests[i] for i in unit])
+                asked = await self.provider.ask(session, [self.requests[i] for i in unit])
+                answered = [without_secrets(reply, session.secret) for reply in asked]
                 self.replies.put_nowait(dict(zip(unit, answered, strict=True)))
                 if self.draining:
                     return

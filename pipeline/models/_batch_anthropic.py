@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from pipeline.models._batch_ledger import INTENT_SECONDS, Batch
-from pipeline.models._batch_protocol import BatchProtocol, BatchState, Limits, Outcome, Wire, texts_of
+from pipeline.models._batch_protocol import BatchProtocol, BatchState, Limits, Outcome, Wire, checked_id, texts_of
 from pipeline.models._faults import CallError, message_in, read_object
 
 LIMITS = Limits(requests=10_000, bytes=50_000_000)
@@ -38,11 +38,11 @@ _STATUS = {
 def read_state(answer: Mapping[str, Any]) -> BatchState:
     """The state in a batch object. Raises a CallError that heals where it is none."""
     counts, status = answer.get("request_counts"), answer.get("processing_status")
-    if not isinstance(answer.get("id"), str) or not isinstance(status, str) or not isinstance(counts, dict):
+    if not isinstance(status, str) or not isinstance(counts, dict):
         raise CallError("the answer is no batch", 200, heals=True)
     total = sum(int(count or 0) for count in counts.values())
     return BatchState(
-        id=answer["id"],
+        id=checked_id(answer.get("id"), "batch"),
         ended=status == "ended",
         done=total - int(counts.get("processing") or 0),
         total=total,

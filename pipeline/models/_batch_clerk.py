@@ -26,7 +26,8 @@ FEWEST = 10
 PATIENCE_SECONDS = 25 * 3600.0
 """How long a batch is asked for again and again while the server is out of reach; it lives for 24 hours."""
 
-_QUIET_TURNS = 8
+_QUIET_TURNS = 16
+"""Of the event loop without a new request. An answer that came in is handed over in fewer."""
 _TIDY_SECONDS = 5.0
 
 
@@ -163,6 +164,9 @@ class Clerk:
             else:
                 fresh.append(entry)
         ready, held = self.firsts.choose([entry for entry in fresh if self._build(entry)])
+        if self.live or self.firsts:
+            # Live answers take seconds. They are to be stored before anything begins that takes hours.
+            ready, held = [], [*ready, *held]
         self.asked += held
         groups: dict[str, list[Entry]] = {}
         for entry in ready:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from pipeline.models._batch_ledger import Batch, Ledger
 from pipeline.models._batch_protocol import BatchProtocol, BatchState, Outcome
 from pipeline.models._faults import CallError, Contact, Policy, retrying
+from pipeline.models._redaction import redaction
 
 Result = TypeVar("Result")
 
@@ -35,14 +36,17 @@ class Courier:
         contact: Contact,
         faults: Counter[str],
         tell_wait: Callable[[float, CallError], None],
+        secret: str = "",
     ) -> None:
+        """`secret` reaches no ledger, whatever the server says."""
         self.protocol, self.ledger = protocol, ledger
         self._policy, self._contact, self._faults, self._tell_wait = policy, contact, faults, tell_wait
+        self._secret = secret
 
     async def make(self, batch: Batch, lines: Sequence[bytes]) -> Batch:
         """Send a batch that the ledger has as an intent; the batch with its id."""
         if file := await self._try(lambda: self.protocol.upload(lines)):
-            self.ledger.uploaded(batch.token, file)
+            self.ledger.uploaded(batch.token, self._clean_id(file))
             batch = replace(batch, input_file=file)
         doubt = False
 
@@ -87,8 +91,13 @@ class Courier:
         return True
 
     def _made(self, batch: Batch, state: BatchState) -> Batch:
-        self.ledger.made(batch.token, state.id)
+        self.ledger.made(batch.token, self._clean_id(state.id))
         return replace(batch, id=state.id)
+
+    def _clean_id(self, given: str) -> str:
+        if redaction(self._secret).hide(given) != given:
+            raise CallError("the server gave a batch the key for its name", 400)
+        return given
 
     async def _search(self, batch: Batch) -> BatchState | None:
         """Of the server's batches that may be this one, and are no other of ours, the one made closest to it."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pipeline.models._batch_ledger import Batch
-from pipeline.models._batch_protocol import BatchProtocol, BatchState, Limits, Outcome, Wire, texts_of
+from pipeline.models._batch_protocol import BatchProtocol, BatchState, Limits, Outcome, Wire, checked_id, texts_of
 from pipeline.models._faults import CallError, message_in, read_object
 
 LIMITS = Limits(requests=10_000, bytes=50_000_000)
@@ -34,18 +34,18 @@ def line(custom_id: str, path: str, body: Mapping[str, Any]) -> bytes:
 def read_state(answer: Mapping[str, Any]) -> BatchState:
     """The state in a batch object. Raises a CallError that heals where it is none."""
     status = answer.get("status")
-    if not isinstance(answer.get("id"), str) or not isinstance(status, str):
+    if not isinstance(status, str):
         raise CallError("the answer is no batch", 200, heals=True)
     counts = answer.get("request_counts") or {}
     files = (answer.get("output_file_id"), answer.get("error_file_id"))
     return BatchState(
-        id=answer["id"],
+        id=checked_id(answer.get("id"), "batch"),
         ended=status in _ENDED,
         done=int(counts.get("completed") or 0) + int(counts.get("failed") or 0),
         total=int(counts.get("total") or 0),
         created=float(answer.get("created_at") or 0),
         input_file=str(answer.get("input_file_id") or ""),
-        files=tuple(each for each in files if each),
+        files=tuple(checked_id(each, "batch") for each in files if each),
         problem=_problem(answer) if status == "failed" else None,
     )
 
@@ -102,9 +102,7 @@ class OpenAiBatches(BatchProtocol):
     async def upload(self, lines: Sequence[bytes]) -> str | None:
         """The id of the input file."""
         answer = await self.wire.upload("/files", {"purpose": "batch"}, "mwe-batch.jsonl", b"".join(lines))
-        if not isinstance(answer.get("id"), str):
-            raise CallError("the answer is no file", 200, heals=True)
-        return str(answer["id"])
+        return checked_id(answer.get("id"), "file")
 
     async def create(self, batch: Batch, lines: Sequence[bytes]) -> BatchState:
         """Make a batch of the file that was uploaded."""

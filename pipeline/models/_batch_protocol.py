@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -117,6 +118,13 @@ class BatchProtocol(ABC):
 
     async def clean(self, state: BatchState) -> None:  # noqa: B027  # Not every server is left with something.
         """Remove what a batch that has ended leaves behind at the server and nobody needs."""
+
+
+def checked_id(value: object, what: str) -> str:
+    """An id that a server gave: it becomes a part of URLs. Raises a CallError that heals where it is none."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.:=-]{1,256}", value) or not value.strip("."):
+        raise CallError(f"the answer is no {what}", 200, heals=True)
+    return value
 
 
 def texts_of(text: str) -> list[str]:

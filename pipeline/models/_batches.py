@@ -11,7 +11,7 @@ expired, were cancelled or met a server's error) goes through the live session b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,9 @@ class BatchSession(Session):
         self.ledger = Ledger(batching.folder)
         protocol = provider.batch_protocol(Wire(line.sdk, line.client, line.contact))
         protocol.limits = batching.limits or protocol.limits
-        courier = Courier(protocol, self.ledger, provider.policy, line.contact, provider.faults, self.live.tell_wait)
+        courier = Courier(
+            protocol, self.ledger, provider.policy, line.contact, provider.faults, self.live.tell_wait, self.secret
+        )
         self.clerk = Clerk(
             name=provider.name,
             courier=courier,
@@ -137,6 +139,15 @@ class BatchSession(Session):
             self._answered.add(custom_id)
             return reply
         raise CallError("the server keeps refusing parameters of the request", 400)
+
+    async def together(self, calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """At the same time, so that they go into the same batch; when one fails, the others are cancelled."""
+        tasks = [asyncio.ensure_future(call) for call in calls]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def _unbatched(self, entry: Entry, read: Callable[[dict[str, Any]], T]) -> T:
         self.clerk.live += 1

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 import math
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -157,18 +156,6 @@ def _sample(path: Path, size: int, length: int = 2**20) -> bytes:
 def _parts(folder: Path) -> list[Path]:
     small = [folder / name for name in _IDENTIFYING if (folder / name).is_file()]
     return small + weight_files(folder)
-
-
-def available_memory() -> int | None:
-    """Bytes of memory that can be taken without swapping, or None where the system does not say."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None
 
 
 def rendering_of(folder: Path, info: ModelInfo) -> Rendering:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, Unsupported
-from pipeline.models._checkpoint import available_memory, check_folder, read_config, weight_bytes
+from pipeline.models._checkpoint import check_folder, read_config, weight_bytes
+from pipeline.models._memory import available_memory
 from pipeline.models._work import Job, Question, Text, Tokens
 
 NAME = "mwe-torch"

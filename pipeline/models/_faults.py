@@ -21,6 +21,7 @@ from typing import Any
 import tenacity
 
 from pipeline.errors import ModelError, ModelUnavailable
+from pipeline.models._redaction import redaction
 
 _HEALS = {408, 409, 429}
 _NO_CREDIT = re.compile(
@@ -118,7 +119,9 @@ def as_call_error(error: Any) -> CallError:
     status = getattr(error, "status_code", None)
     if status is None:
         timed_out = type(error).__name__ == "APITimeoutError"
-        return CallError(str(error) or "connection error", code="timeout" if timed_out else "")
+        # The SDK says "Connection error."; what it was (refused, no such name, a certificate) stands in the cause.
+        cause = "" if timed_out else str(error.__cause__ or "")
+        return CallError(cause or str(error) or "connection error", code="timeout" if timed_out else "")
     message, code = message_in(error.body, str(error.message))
     headers = error.response.headers
     asked = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
@@ -249,8 +252,7 @@ def as_model_error(fault: CallError, model: str, key_variable: str, secret: str)
 
 
 def scrub(text: str, secret: str) -> str:
-    """One printable line of at most 300 characters without the key or anything that looks like one."""
-    if secret:
-        text = text.replace(secret, "***")
+    """One printable line of at most 300 characters without the secrets (one a line) or anything that looks like one."""
+    text = redaction(secret).hide(text)
     text = " ".join("".join(c if c.isprintable() else " " for c in _KEY.sub("***", text)).split())
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"

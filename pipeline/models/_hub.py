@@ -13,6 +13,8 @@ from threading import Thread
 from typing import Any
 
 from pipeline.errors import MissingExtra, ModelUnavailable
+from pipeline.models._api import setting
+from pipeline.models._faults import scrub
 from pipeline.models._installed import sha256_of
 
 PROBE_SECONDS = 3.0
@@ -101,7 +103,7 @@ def snapshot(repository: str, revision: str | None, note: NoteHook) -> tuple[Pat
         MissingExtra: huggingface_hub is not installed.
         ModelUnavailable: the model is not on this machine and cannot be downloaded, or has no safetensors.
     """
-    if folder := _cached(repository, revision):
+    if folder := cached(repository, revision):
         return folder, folder.name
     if not reachable(note):
         raise ModelUnavailable(
@@ -110,9 +112,11 @@ def snapshot(repository: str, revision: str | None, note: NoteHook) -> tuple[Pat
         )
     note(f"Downloading {repository} from the model hub.")
     with _translated(repository, revision):
-        commit = str(_client().HfApi(endpoint=_endpoint()).model_info(repository, revision=revision).sha)
+        commit = str(
+            _client().HfApi(endpoint=_endpoint(), token=_token()).model_info(repository, revision=revision).sha
+        )
         _download(repository, commit, None)
-    folder = _cached(repository, commit)
+    folder = cached(repository, commit)
     if folder is None:
         raise ModelUnavailable(
             f"hf/{repository} has no weights as safetensors, or no configuration. Pickled weights are not loaded."
@@ -127,7 +131,11 @@ def download(repository: str, revision: str, folder: Path) -> str:
         ModelUnavailable: the hub does not have it, stopped answering, or gave a file that is not what it said.
     """
     with _translated(repository, revision):
-        info = _client().HfApi(endpoint=_endpoint()).model_info(repository, revision=revision, files_metadata=True)
+        info = (
+            _client()
+            .HfApi(endpoint=_endpoint(), token=_token())
+            .model_info(repository, revision=revision, files_metadata=True)
+        )
         _download(repository, str(info.sha), folder)
     if not _is_whole(folder):
         raise ModelUnavailable(f"The hub repository {repository} has no whole set of safetensors.")
@@ -148,6 +156,7 @@ def _download(repository: str, revision: str, folder: Path | None) -> None:
             revision=revision,
             local_dir=folder,
             endpoint=_endpoint(),
+            token=_token(),
             allow_patterns=WANTED,
             ignore_patterns=UNWANTED,
         )
@@ -156,7 +165,8 @@ def _download(repository: str, revision: str, folder: Path | None) -> None:
             client.utils.enable_progress_bars()
 
 
-def _cached(repository: str, revision: str | None) -> Path | None:
+def cached(repository: str, revision: str | None) -> Path | None:
+    """The folder of a hub model that was downloaded whole before, or None; the hub is not asked."""
     client = _client()
     try:
         found = client.snapshot_download(repository, revision=revision, local_files_only=True, allow_patterns=WANTED)
@@ -192,10 +202,16 @@ def _translated(repository: str, revision: str | None) -> Iterator[None]:
     except errors.RevisionNotFoundError:
         message = f"has no revision {revision!r}"
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HTTPError) as failure:
-        message = f"could not be downloaded ({str(failure).splitlines()[0][:200]}); run the same command again"
+        said = scrub(str(failure).split("\n", 1)[0], _token() or "")[:200]
+        message = f"could not be downloaded ({said}); run the same command again"
     else:
         return
     raise ModelUnavailable(f"hf/{repository} {message}.")
+
+
+def _token() -> str | None:
+    """The key of the hub from the environment or `.env`; None leaves it to the client, which knows the user's login."""
+    return setting("HF_TOKEN")
 
 
 def _client() -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.errors import Unsupported
-from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, info_for, public_url
+from pipeline.models._api import CONNECT_SECONDS, ENGINE, ApiProvider, basic_authorization, info_for, public_url
 from pipeline.models._estimates import (
     LISTED_TOKENS,
     SAMPLE_TOKENS,
@@ -34,9 +34,9 @@ from pipeline.models._estimates import (
     positions_needed,
     sample_prompt,
 )
-from pipeline.models._faults import CallError, refused_parameter
+from pipeline.models._faults import CallError, refused_parameter, scrub
 from pipeline.models._rendering import HUMAN_TURN, Rendering, answer_form
-from pipeline.models._session import Session, together
+from pipeline.models._session import Session
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -298,14 +298,16 @@ class OpenAiProvider(ApiProvider):
 
         from pipeline.models._transport import http_client
 
-        hidden = {} if self.official else {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+        headers: dict[str, Any] = basic_authorization(self.base_url)
+        if not self.official:
+            headers |= {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         client = openai.AsyncOpenAI(
             api_key=key,
-            base_url=self.base_url,
+            base_url=public_url(self.base_url),
             max_retries=0,
             http_client=http_client(openai, self.base_url),
             timeout=openai.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
-            default_headers=hidden,  # type: ignore[arg-type]  # The SDK's own way to leave a header out.
+            default_headers=headers,
         )
         return openai, client
 
@@ -384,7 +386,7 @@ class OpenAiProvider(ApiProvider):
             if "logprobs" not in self.refused:
                 self.refused.add("logprobs")
                 self.note(f"{self.name} gives no log-probabilities; its choices are estimated from {SAMPLES} samples")
-        draws = await together(self._sample(session, draw) for draw in sampled_choice(request))
+        draws = await session.together(self._sample(session, draw) for draw in sampled_choice(request))
         return choice_from_samples(draws, [option.strip() for option in request.options])
 
     async def _listed(self, session: Session, request: ChoiceRequest) -> Choice | None:
@@ -412,5 +414,6 @@ class OpenAiProvider(ApiProvider):
             )
         except CallError as fault:
             if fault.status in {400, 404, 405, 501}:
-                raise Unsupported(f"{self.name} gives no embeddings ({fault.status}: {fault.message[:120]})") from None
+                said = scrub(fault.message, session.secret)[:120]
+                raise Unsupported(f"{self.name} gives no embeddings ({fault.status}: {said})") from None
             raise

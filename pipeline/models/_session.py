@@ -62,6 +62,10 @@ class Session(ABC):
         Raises CallError when nothing helps.
         """
 
+    async def together(self, calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """The answers of several calls of one unit of work: one after the other, so that few units are half done."""
+        return [await call for call in calls]
+
     def drain(self) -> None:  # noqa: B027  # Not every kind of session has waits to end.
         """Send nothing new and wait for nothing but the answers that are on their way. Called once, in the loop."""
 
@@ -104,7 +108,7 @@ class LiveSession(Session):
     def __init__(self, provider: ApiProvider, line: Line) -> None:
         self.provider, self.line = provider, line
         self.at_once = MOST_IN_HAND_PER_PLACE * provider.policy.concurrency
-        self.secret = line.key if line.key != "none" else ""
+        self.secret = provider.secrets(line.key)
         self._draining = False
         self._waiting: set[asyncio.Task[Any]] = set()
 
@@ -222,16 +226,6 @@ class LiveSession(Session):
 
 def _unit() -> Unit:
     return unit_in_hand.get(Unit())
-
-
-async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The answers of several calls that are made at the same time; when one fails, the others are cancelled."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 def understood(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> T:

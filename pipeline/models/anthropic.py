@@ -18,6 +18,7 @@ from pipeline.models._api import (
     ENGINE,
     ApiProvider,
     Note,
+    basic_authorization,
     checked_url,
     info_for,
     public_url,
@@ -36,7 +37,7 @@ from pipeline.models._estimates import (
     sample_prompt,
 )
 from pipeline.models._faults import CallError, refused_parameter
-from pipeline.models._session import Session, together
+from pipeline.models._session import Session
 from pipeline.ports import Choice, ChoiceRequest, Completion, Load, Message, Reply, Request, SampleRequest
 from pipeline.schema import ModelInfo
 
@@ -165,7 +166,8 @@ class AnthropicProvider(ApiProvider):
 
         client = anthropic.AsyncAnthropic(
             api_key=key,
-            base_url=self.base_url,
+            base_url=public_url(self.base_url),
+            default_headers=basic_authorization(self.base_url),
             max_retries=0,
             http_client=http_client(anthropic, self.base_url),
             timeout=anthropic.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
@@ -223,7 +225,7 @@ class AnthropicProvider(ApiProvider):
         return always_thinks(self.model, refused) or "prefill" in refused or self.base_url != _ADDRESS
 
     async def _choose(self, session: Session, request: ChoiceRequest) -> Choice:
-        draws = await together(self._sample(session, draw) for draw in sampled_choice(request))
+        draws = await session.together(self._sample(session, draw) for draw in sampled_choice(request))
         return choice_from_samples(draws, [option.strip() for option in request.options])
 
 

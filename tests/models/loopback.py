@@ -37,8 +37,14 @@ class Call:
     headers: dict[str, str]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # With the usual 5, connections that come at the same time are reset.
+    request_queue_size = 256
+
+
 class FaultServer:
-    """Answers each POST with `respond(call, number)`, where `number` counts the calls from 0."""
+    """Answers each request with `respond(call, number)`, where `number` counts the calls from 0."""
 
     def __init__(self, respond: Callable[[Call, int], Step]) -> None:
         self.respond = respond
@@ -63,14 +69,13 @@ class FaultServer:
             def do_POST(self) -> None:
                 outer._serve(self)
 
+            def do_GET(self) -> None:
+                outer._serve(self)
+
             def log_message(self, *args: Any) -> None:
                 pass
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -78,7 +83,7 @@ class FaultServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+        body = json.loads(handler.rfile.read(int(handler.headers.get("content-length", 0))) or b"{}")
         call = Call(handler.path, body, {name.lower(): value for name, value in handler.headers.items()})
         with self._lock:
             number = len(self.calls)
@@ -145,6 +150,11 @@ def message(text: str = "fine", stop: str = "end_turn") -> Step:
     content = [{"type": "text", "text": text}] if text else []
     usage = {"input_tokens": 7, "output_tokens": 2}
     return Step({"type": "message", "role": "assistant", "content": content, "stop_reason": stop, "usage": usage})
+
+
+def listing(*names: str) -> Step:
+    """A list of models, as both APIs send it."""
+    return Step({"object": "list", "data": [{"id": name, "object": "model"} for name in names], "has_more": False})
 
 
 def error(status: int, text: str, code: str = "", **headers: str) -> Step:

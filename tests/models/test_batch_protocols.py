@@ -16,6 +16,7 @@ from pipeline.models._faults import CallError
 OPENAI: dict[str, Any] = {"id": "batch_1", "status": "in_progress", "created_at": 1_700_000_000, "input_file_id": "f"}
 COUNTS = {"processing": 0, "succeeded": 3, "errored": 1, "canceled": 1, "expired": 1}
 ANTHROPIC: dict[str, Any] = {"id": "msgbatch_1", "processing_status": "ended", "created_at": "2026-01-02T03:04:05Z"}
+ANTHROPIC_STATE = {"processing_status": "ended", "request_counts": COUNTS}
 
 
 def test_a_line_of_openais_input_file_is_one_line_whatever_the_text_holds() -> None:
@@ -107,7 +108,16 @@ def test_anthropics_results_are_answers_failures_and_entries_without_either() ->
     assert {name: (fault.status, fault.heals) for name, fault in faults.items()} == kinds
 
 
-@pytest.mark.parametrize("answer", [{}, {"id": 1}, {"id": "x", "status": None}, {"error": "no"}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"id": 1},
+        {"id": "x", "status": None},
+        {**OPENAI, "id": "..", **ANTHROPIC_STATE},
+        {**OPENAI, **ANTHROPIC_STATE, "id": "a/../../secrets"},
+    ],
+)
 def test_an_answer_that_is_no_batch_heals(answer: dict[str, Any]) -> None:
     for read in (openai.read_state, anthropic.read_state):
         with pytest.raises(CallError) as caught:

@@ -666,3 +666,24 @@ def test_refusals_in_what_was_sent_ahead_are_understood_also_after_they_were_lea
     assert len(stored.choose(asked[:10])) == 10 and len(stored.choose(asked[10:])) == 20
     assert server.paid == 150
     assert [len(batch.entries) for batch in server.batches.values()] == [145, 40, 100]
+
+
+@BOTH
+def test_a_server_that_gives_back_the_key_as_an_id_gets_it_into_no_file(
+    protocol: str, run: Callable[..., BatchServer], tmp_path: Path
+) -> None:
+    parrots = {
+        "id": KEY,
+        "status": "validating",
+        "processing_status": "in_progress",
+        "request_counts": {"processing": 9},
+    }
+
+    def interfere(method: str, path: str, number: int) -> Any:
+        return (200, parrots) if method == "POST" and path.endswith(("/batches", "/files")) else None
+
+    said: list[str] = []
+    with pytest.raises(ModelError, match="the server gave a batch the key for its name"):
+        answered(connected(run(interfere=interfere), protocol, tmp_path, said), samples(30))
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert left and KEY.encode() not in left and not any(KEY in line for line in said)

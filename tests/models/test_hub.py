@@ -246,6 +246,23 @@ def test_a_name_that_no_hub_model_can_have_is_refused(hub):
         _hub.snapshot("../../etc/passwd", None, lambda _: None)
 
 
+def test_the_hubs_key_is_read_from_the_env_file_sent_and_kept_out_of_errors(hub, monkeypatch, tmp_path):
+    key = "hf_Zq8LmN4xTw2RyV6bKp3Js9Dc"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"HF_TOKEN={key}\n")
+    sent = []
+
+    def respond(self, body):
+        sent.append(self.headers.get("Authorization"))
+        self.send(500, b"{}", body, **{"X-Error-Message": f"broken for {sent[-1]}"})
+
+    hub.respond = respond
+    with pytest.raises(ModelUnavailable, match="could not be downloaded") as caught:
+        _hub.download("org/tiny", "main", tmp_path / "folder")
+    assert f"Bearer {key}" in sent
+    assert key[3:15] not in str(caught.value)
+
+
 def test_a_repository_of_pickles_alone_is_refused(hub):
     hub.files = {name: FILES[name] for name in ("config.json", "tokenizer.json", "pytorch_model.bin")}
     hub.announced = hub.files

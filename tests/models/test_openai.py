@@ -7,6 +7,7 @@ import logging
 import math
 import signal
 import threading
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
@@ -298,7 +299,7 @@ def test_a_missing_key_is_said_with_its_variable_before_anything_is_sent(monkeyp
 
 
 def test_building_needs_no_key_and_identity_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", f"https://user:{KEY}@proxy.example/v1?key={KEY}")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"https://user:{KEY}@proxy.example/v1")
     built = openai.connect("gpt-4.1")
     assert built.identity()["base_url"] == "https://proxy.example/v1"
     assert KEY not in repr(built.identity()) + repr(built.info)
@@ -317,10 +318,25 @@ def test_a_compatible_server_is_found_by_the_variables_of_its_name(monkeypatch: 
     monkeypatch.setenv("MY_BOX_API", "responses")
     with pytest.raises(UsageError, match="chat or completions"):
         openai_api.connect("my-box/qwen/qwen3")
-    monkeypatch.setenv("MY_BOX_BASE_URL", "localhost:8000")
     monkeypatch.setenv("MY_BOX_API", "chat")
-    with pytest.raises(UsageError, match="MY_BOX_BASE_URL"):
-        openai_api.connect("my-box/qwen/qwen3")
+    for url in ("localhost:8000", "http://s3cret@host:port/v1", "http://[s3cret/v1", "https://host/v1?key=s3cret"):
+        monkeypatch.setenv("MY_BOX_BASE_URL", url)
+        with pytest.raises(UsageError, match="MY_BOX_BASE_URL") as caught:
+            openai_api.connect("my-box/qwen/qwen3")
+        assert "s3cret" not in str(caught.value)
+
+
+def test_user_and_password_of_a_base_url_go_into_a_header_and_no_log_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serving(by_seed) as server:
+        url = server.url.replace("http://", "http://box:pass%2Bword-123@")
+        monkeypatch.setenv("MY_BOX_BASE_URL", f"{url}/v1")
+        answers(openai_api.connect("my-box/qwen3"), requests(1))
+    assert b64decode(server.calls[0].headers["authorization"].removeprefix("Basic ")) == b"box:pass+word-123"
+    assert server.calls[0].path == "/v1/chat/completions"
+    assert "word-123" not in caplog.text
 
 
 @pytest.mark.parametrize("name", ["", "server", "/model", "a b/model", "server/"])
@@ -475,6 +491,18 @@ def test_no_log_line_holds_the_key(caplog: pytest.LogCaptureFixture) -> None:
     with serving(lambda call, number: error(500, "oops") if number == 0 else by_seed(call, number)) as server:
         answers(provider(server), requests(2))
     assert "500" in caplog.text and KEY not in caplog.text
+
+
+def test_a_key_that_a_server_puts_into_its_text_or_into_an_error_without_embeddings_is_hidden() -> None:
+    def respond(call: Call, number: int) -> Step:
+        said = call.headers["authorization"]
+        return error(400, f"no embeddings, {said}") if "embed" in call.path else chat(f"I like {said} and trains.")
+
+    with serving(respond) as server:
+        assert answers(provider(server), requests(1))[0] == "I like Bearer [hidden] and trains."
+        with pytest.raises(Unsupported, match="no embeddings") as caught:
+            list(provider(server, "text-embedding-3-small").answer([EmbeddingRequest("a")]))
+    assert KEY[8:20] not in str(caught.value)
 
 
 def test_long_waits_are_told_once_and_without_the_key() -> None:
