@@ -20,6 +20,7 @@ from pipeline.models._batch_firsts import Firsts
 from pipeline.models._batch_ledger import Batch, Scope
 from pipeline.models._batch_protocol import BatchState, Outcome
 from pipeline.models._faults import CallError
+from pipeline.models._session import Superseded
 
 FEWEST = 10
 """Fewer requests than this are not worth the wait for a batch."""
@@ -213,7 +214,7 @@ class Clerk:
         """Whether the request can be built; if not, who asked is told."""
         try:
             entry.body = entry.build(frozenset(self.refused))
-        except ModelError as error:
+        except (ModelError, Superseded) as error:
             entry.fail(error)
             return False
         return True

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pipeline.models._batch_entries import Entry, Shape, shape_of
 from pipeline.models._faults import CallError
-from pipeline.models._session import Unit
+from pipeline.models._session import Superseded, Unit
 
 _MOST_FAILED = 20
 """A 400 may be about the one request. After so many of them in a row it is about all."""
@@ -53,7 +54,8 @@ class Firsts:
         self._trying.pop(shape_of(entry.path, entry.body), None)
         if fault is None:
             self._failed = 0
-            self._accepted.add(shape_of(entry.path, entry.build(frozenset(refused))))
+            with suppress(Superseded):
+                self._accepted.add(shape_of(entry.path, entry.build(frozenset(refused))))
             return None
         if fault.status != 400:
             return fault

@@ -22,7 +22,7 @@ from pipeline.models._batch_entries import Entry, Shape, Unclaimed
 from pipeline.models._batch_ledger import Ledger, Scope
 from pipeline.models._batch_protocol import Limits, Wire
 from pipeline.models._faults import CallError
-from pipeline.models._session import MOST_REBUILDS, Line, LiveSession, Session, T, understood, unit_in_hand
+from pipeline.models._session import MOST_REBUILDS, Line, LiveSession, Session, Superseded, T, understood, unit_in_hand
 from pipeline.ports import Request
 from pipeline.schema import fingerprint
 
@@ -151,17 +151,18 @@ class BatchSession(Session):
 
     async def _unbatched(self, entry: Entry, read: Callable[[dict[str, Any]], T]) -> T:
         self.clerk.live += 1
+        fault = None
         try:
             reply = await self.live.call(entry.path, entry.build, self.batching.live.counting(read))
-        except CallError as fault:
-            if entry.is_first:
-                self.clerk.tried(entry, fault)
-            raise
+        except (CallError, Superseded) as error:
+            fault = error
         finally:
             self.clerk.live -= 1
             self.clerk.news.set()
         if entry.is_first:
-            self.clerk.tried(entry, None)
+            self.clerk.tried(entry, fault if isinstance(fault, CallError) else None)
+        if fault:
+            raise fault
         return reply
 
     def settle(self) -> None:

@@ -36,7 +36,7 @@ from pipeline.models._estimates import (
 )
 from pipeline.models._faults import CallError, refused_parameter, scrub
 from pipeline.models._rendering import HUMAN_TURN, Rendering, answer_form
-from pipeline.models._session import Session
+from pipeline.models._session import Session, Superseded
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -391,10 +391,17 @@ class OpenAiProvider(ApiProvider):
 
     async def _listed(self, session: Session, request: ChoiceRequest) -> Choice | None:
         dialect = self._dialect(frozenset())
+
+        def build(refused: frozenset[str]) -> dict[str, Any]:
+            now = self._dialect(refused)
+            if not now.gives_logprobs:
+                raise Superseded
+            return choice_body(request, now)
+
         try:
             return await session.call(
                 self._path,
-                lambda refused: choice_body(request, self._dialect(refused)),
+                build,
                 lambda answer: read_choice(answer, request, dialect),
                 request,
             )
@@ -402,6 +409,8 @@ class OpenAiProvider(ApiProvider):
             if fault.status == 400 and fault.code in _REFUSED_INPUT:
                 return read_choice(_DECLINED, request, dialect)
             raise
+        except Superseded:
+            return None
 
     async def _embed(self, session: Session, texts: Sequence[str]) -> list[Embedding]:
         if self.official and not self.model.startswith("text-embedding"):

@@ -39,6 +39,10 @@ class Unit:
 unit_in_hand: ContextVar[Unit] = ContextVar("unit_in_hand")
 
 
+class Superseded(Exception):
+    """Raised by a `build` whose call has become pointless by what was learned meanwhile; comes out of `call`."""
+
+
 class Session(ABC):
     """What the requests of one `answer` go through. Providers put everything that they send into `call`."""
 
@@ -152,10 +156,11 @@ class LiveSession(Session):
         expected = _expected_tokens(build(frozenset(refused))) if self.provider.policy.tokens_per_minute else 0
         with nullcontext() if _unit().paid else self._ends_on_drain():
             place = await admission.enter(expected)
-        # Built only now: while this waited others may have learned what the model does not take.
-        body = build(frozenset(refused))
+        # Built only then: while this waited others may have learned what the model does not take.
         used, limited, pause = None, False, 0.0
+        body: dict[str, Any] = {}
         try:
+            body = build(frozenset(refused))
             answer = await self._post(path, body)
             reply = understood(answer, read)
             used = _used_tokens(answer) or expected

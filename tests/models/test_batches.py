@@ -687,3 +687,21 @@ def test_a_server_that_gives_back_the_key_as_an_id_gets_it_into_no_file(
         answered(connected(run(interfere=interfere), protocol, tmp_path, said), samples(30))
     left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert left and KEY.encode() not in left and not any(KEY in line for line in said)
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_server_without_log_probabilities_is_found_out_by_one_choice(
+    refuses: bool, run: Callable[..., BatchServer], tmp_path: Path
+) -> None:
+    def model(path: str, body: Body) -> tuple[int, Body]:
+        if refuses and "logprobs" in body:
+            return failed(400, "You are not allowed to request logprobs from this model")
+        return 200, answer_of(path, "Yes")
+
+    server = run(model=model)
+    choices = [ChoiceRequest((Message("user", f"Is it {i}?"),), (" Yes", " No")) for i in range(30)]
+    replies = answered(connected(server, "openai", tmp_path), list(choices))
+    assert {reply.estimator for reply in replies} == {"samples"}
+    assert [len(batch.entries) for batch in server.batches.values()] == [29 * 5]
+    assert all("logprobs" not in body for batch in server.batches.values() for _, body in batch.entries)
+    assert len(server.live) == 1 + 5
