@@ -13,6 +13,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -22,7 +23,7 @@ from pipeline import interrupt, telling, wiring
 from pipeline.budget import BudgetReached
 from pipeline.console import progress as show_progress
 from pipeline.console import visible
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.estimate import Estimate
@@ -44,7 +45,11 @@ behaviours_app = typer.Typer(
     help="Behaviours that come with mwe: list, show.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(models_app, name="models")
+cache_app = typer.Typer(
+    help="The call store: stats, prune, export, merge.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(behaviours_app, name="behaviours")
+app.add_typer(cache_app, name="cache")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Data as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
@@ -80,6 +85,8 @@ Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version fo
 OneDataset = Annotated[str, typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
 BehaviourOption = Annotated[str | None, typer.Option("--behaviour", help="A behaviour's name, or its description.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for results instead of the usual one.")]
+OlderThan = Annotated[str | None, typer.Option(help="Only calls so old: hours, days or weeks, such as 12h or 30d.")]
+OfModel = Annotated[list[str] | None, typer.Option("--model", help="Only calls to this model; repeatable.")]
 
 
 @app.command()
@@ -288,6 +295,7 @@ def run(
 ) -> None:
     """Put datasets to models; answers and summaries go beside each dataset."""
     from pipeline import flow
+    from pipeline.evaluate import subset
 
     settings = _settings()
     rows: list[dict[str, Any]] = []
@@ -300,6 +308,8 @@ def run(
         expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
+        for each in found:
+            telling.tell_orders(each, subset(each.items, n, chosen), progress)
         stopped: BudgetReached | None = None
         flow.expect(found, connections.batched(names), n, chosen)
         for subject in connections.subjects(names):
@@ -428,6 +438,78 @@ def behaviours_show(name: str, as_json: AsJson = False, quiet: Quiet = False) ->
         return
     for key, value in row.items():
         _say(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
+
+
+@cache_app.command("stats")
+def cache_stats(as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Where stored calls are, how many, of which models, and what they take."""
+    from pipeline.calls import CallStore
+    from pipeline.calls.upkeep import stats
+
+    with show_progress(quiet) as progress:
+        figures = stats(CallStore(note=progress.note))
+    if as_json:
+        _print_json(True, figures)
+        return
+    _say(telling.stats_text(figures))
+
+
+@cache_app.command("prune")
+def cache_prune(
+    older_than: OlderThan = None,
+    model: OfModel = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every call.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Delete stored calls and give their disk space back; what is asked again is paid for again."""
+    from pipeline.calls import CallStore
+    from pipeline.calls.upkeep import prune, selection_from
+
+    if everything == bool(older_than or model):
+        raise UsageError("say what is to go: --older-than 30d, --model NAME, both, or --all alone")
+    with show_progress(quiet) as progress:
+        pruned = prune(CallStore(note=progress.note), selection_from(older_than, model), dry_run)
+        progress.note(telling.pruned_text(pruned))
+    _print_json(as_json, {**asdict(pruned), "dry_run": dry_run})
+
+
+@cache_app.command("export")
+def cache_export(
+    file: Annotated[Path, typer.Argument(help="A name that ends in .jsonl, .jsonl.gz or .sqlite.")],
+    older_than: OlderThan = None,
+    model: OfModel = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write stored calls into a file that `mwe cache merge` takes on another machine."""
+    from pipeline.calls import CallStore
+    from pipeline.calls.shards import export
+    from pipeline.calls.upkeep import selection_from
+
+    with show_progress(quiet) as progress:
+        number = export(CallStore(note=progress.note), file, selection_from(older_than, model))
+        progress.note(f"{number:,} calls are in {file}")
+    _print_json(as_json, {"path": str(file), "calls": number, "bytes": file.stat().st_size})
+
+
+@cache_app.command("merge")
+def cache_merge(
+    files: Annotated[list[Path], typer.Argument(help="Files of `mwe cache export`, or call stores.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Add the calls of files to the call store. Their replies are believed: merge files of people you trust."""
+    from pipeline.calls import CallStore
+    from pipeline.calls.shards import merge
+
+    with show_progress(quiet) as progress:
+        merged = merge(CallStore(note=progress.note), files, progress.note)
+        for each in merged:
+            progress.note(telling.merged_text(each))
+    _print_json(as_json, [asdict(each) for each in merged])
+    telling.close_merge(merged)
 
 
 def main() -> NoReturn:

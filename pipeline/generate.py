@@ -83,6 +83,8 @@ class Written:
     written: int = 0
     unparsed: int = 0
     refused: int = 0
+    empty: int = 0
+    """Among the unparsed: nothing but white space was written."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Items turned down, by filter."""
     balance: Filter | None = None
@@ -104,6 +106,7 @@ class Written:
             "written": self.written,
             "unparsed": self.unparsed,
             "refused": self.refused,
+            "empty": self.empty,
             "duplicate": self.dropped.get("duplicates", 0),
             "dropped": dict(sorted(self.dropped.items())),
             "kept": dict(sorted(kept.items())),
@@ -241,6 +244,7 @@ class _Work:
         if completion.finish_reason != "length":  # cut off in the middle of a sentence
             item = self.form.parse(completion.text, label, self.behaviour)
         self.outcome.unparsed += item is None
+        self.outcome.empty += completion.finish_reason == "empty"
         return item
 
     def _indices(self, label: str, number: int) -> range:

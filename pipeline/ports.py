@@ -95,6 +95,10 @@ class Choice:
     """The options exactly as scored."""
     standard_error: float | None = None
     """Of the first option's probability among the valid answers; only for sampled estimates."""
+    bounded: tuple[int, ...] = ()
+    """Indices of the options that were missing from the listed tokens: an upper bound stands for their probability."""
+    refused: float | None = None
+    """Share of the answers that were refusals, in 0..1; None where no answer was asked for, only its probability."""
     passage_log_probability: float | None = None
     """Sum of the natural-log probabilities of the passage's tokens; None where the model gives none."""
     passage_tokens: int | None = None
@@ -191,6 +195,8 @@ class Provider(Protocol):
 class Served(Protocol):
     """A provider whose model is behind a server, beside what every provider is."""
 
+    samples: int
+    """Draws for one choice where no probabilities are given; set before the first answer."""
     faults: Counter[str]
     """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
 

@@ -44,6 +44,8 @@ class Settings(Record):
     ladder: str = "embedded"
     n: int = 200
     seed: int = 0
+    samples: int = Field(default=5, ge=1, le=100)
+    """Draws for one choice where a model gives no probabilities (Anthropic, models that think)."""
     budget: float | None = Field(default=None, ge=0)
     """US dollars that one command may spend on models; no limit if absent."""
     prices: dict[str, OwnPrice] = Field(default_factory=dict)

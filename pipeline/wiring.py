@@ -125,7 +125,9 @@ class Connections:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
 
-        self._progress, self._store, self._prices = progress, CallStore(), prices_from(prices, settings)
+        self._progress, self._store = progress, CallStore(note=progress.note)
+        self._prices = prices_from(prices, settings)
+        self._samples = settings.samples
         self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
@@ -205,6 +207,7 @@ class Connections:
         name = provider.info.name
         if isinstance(provider, Served):
             provider.limit(**self._limits(name).model_dump())
+            provider.samples = self._samples
         # The identity of an embedded model is known once it is installed; its price does not depend on it.
         identity = {} if name.startswith(LOCAL) else provider.identity()
         return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)

@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline import interrupt
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
+from pipeline.models._estimates import SAMPLES
 from pipeline.models._faults import CallError, Policy, as_model_error
 from pipeline.models._redaction import is_placeholder, without_secrets
 from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
@@ -109,6 +110,8 @@ class ApiProvider(ABC):
     key_variable: str
     note: Note = lambda text: None
     policy: Policy = field(default_factory=Policy)
+    samples: int = SAMPLES
+    """Draws for one choice where no probabilities are given."""
     refused: set[str] = field(default_factory=set)
     """Parameters that this server said this model does not take; found out once, then left out."""
     batching: Batching | None = None

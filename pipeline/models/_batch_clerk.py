@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 25 * 3600.0
 """How long a batch is asked for again and again while the server is out of reach; it lives for 24 hours."""
 
 _QUIET_TURNS = 16
-"""Of the event loop without a new request. An answer that came in is handed over in fewer."""
+"""Turns of the event loop without a new request or a live answer; in fewer, an answer is handed over to be stored."""
 _TIDY_SECONDS = 5.0
 
 
@@ -101,7 +101,7 @@ class Clerk:
 
     def tried(self, entry: Entry, fault: CallError | None) -> None:
         """A request that the live API got first is through; those of its shape may follow, or not."""
-        if final := self.firsts.through(entry, fault, self.refused):
+        if final := self.firsts.through(entry, fault):
             self._fail(final)
         self.news.set()
 
@@ -133,11 +133,12 @@ class Clerk:
         return not is_busy and bool(self.open) and all(here.batch.id for here in self.open.values())
 
     async def _settle(self) -> None:
-        """Until the event loop has nothing to do but wait: whoever could ask now has asked."""
-        quiet, known = 0, -1
+        """Until the event loop has nothing to do but wait: whoever could ask has asked, and live answers are stored."""
+        quiet, known = 0, (-1, -1)
         while quiet < _QUIET_TURNS:
-            quiet = quiet + 1 if len(self.asked) == known else 0
-            known = len(self.asked)
+            now = (len(self.asked), self.live)
+            quiet = quiet + 1 if now == known else 0
+            known = now
             await asyncio.sleep(0)
 
     async def _rest(self) -> None:
@@ -164,25 +165,35 @@ class Clerk:
                 self._join(token, entry)
             else:
                 fresh.append(entry)
-        ready, held = self.firsts.choose([entry for entry in fresh if self._build(entry)])
+        await self._send_all(self._ready(fresh))
+
+    def _ready(self, entries: Sequence[Entry]) -> list[Entry]:
+        """What may go into batches now; the rest waits.
+
+        Live answers take seconds: they are to be stored, and learned from, before anything that takes hours.
+        """
         if self.live or self.firsts:
-            # Live answers take seconds. They are to be stored before anything begins that takes hours.
-            ready, held = [], [*ready, *held]
-        self.asked += held
+            self.asked += entries
+            return []
+        ready, held = self.firsts.choose([entry for entry in entries if self._build(entry)])
+        self.asked += [*ready, *held] if self.firsts else held
+        return [] if self.firsts else ready
+
+    async def _send_all(self, entries: Sequence[Entry]) -> None:
         groups: dict[str, list[Entry]] = {}
-        for entry in ready:
+        for entry in entries:
             groups.setdefault(entry.path, []).append(entry)
-        for entries in groups.values():
-            if len(entries) < FEWEST:
-                for entry in entries:
+        for group in groups.values():
+            if len(group) < FEWEST:
+                for entry in group:
                     entry.resolve(None)
                 continue
-            for chunk in self._chunks(entries):
+            for chunk in self._chunks(group):
                 await self._send(chunk)
         while self.postponed and (self.has_room or not self.open):
             self.has_room = False
-            if entries := [entry for entry in self.postponed.pop(0) if self._build(entry)]:
-                await self._send(entries)
+            if again := [entry for entry in self.postponed.pop(0) if self._build(entry)]:
+                await self._send(again)
 
     def _claim(self, entries: Sequence[Entry]) -> list[Entry]:
         """Hand out what came with an earlier batch, and return the rest."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from pipeline.models._batch_ledger import Batch
 from pipeline.models._batch_protocol import BatchState, Outcome
-from pipeline.models._faults import CallError
 from pipeline.models._session import Unit
 
 _LOOK_SECONDS = (5.0, 120.0)
@@ -53,16 +52,16 @@ class Entry:
     unit: Unit | None = None
     """What it is a part of."""
     body: dict[str, Any] = field(default_factory=dict)
-    """As it was last built."""
+    """As it was last built. Who asked knows of this one, too: it is built for what is sent and for nothing else."""
     is_again: bool = False
     """Whether it was answered before, and another answer is wanted."""
-    is_first: bool = False
-    """Whether others of its shape wait for what the live API says to it."""
+    first_of: Shape | None = None
+    """The shape whose others wait for what the live API says to this one."""
 
     def resolve(self, outcome: Outcome | None, refused: frozenset[str] = frozenset()) -> None:
         """Hand out the outcome, unless who asked is gone. `refused` is what was left out of the body that was sent."""
         if not self.outcome.done():
-            if isinstance(outcome, CallError):
+            if outcome is not None:
                 self.body = self.body or self.build(refused)
             self.outcome.set_result(outcome)
 

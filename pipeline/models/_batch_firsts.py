@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 from pipeline.models._batch_entries import Entry, Shape, shape_of
 from pipeline.models._faults import CallError
-from pipeline.models._session import Superseded, Unit
+from pipeline.models._session import Unit
 
 _MOST_FAILED = 20
 """A 400 may be about the one request. After so many of them in a row it is about all."""
@@ -41,7 +40,7 @@ class Firsts:
                 ready.append(entry)
             elif shape not in self._trying:
                 self._trying[shape] = entry.unit
-                entry.is_first = True
+                entry.first_of = shape
                 entry.resolve(None)
             elif entry.unit and entry.unit is self._trying[shape]:
                 entry.resolve(None)
@@ -49,13 +48,13 @@ class Firsts:
                 held.append(entry)
         return ready, held
 
-    def through(self, entry: Entry, fault: CallError | None, refused: set[str]) -> CallError | None:
+    def through(self, entry: Entry, fault: CallError | None) -> CallError | None:
         """A first one has its answer, or a fault that is final. Returns the fault that is final for all."""
-        self._trying.pop(shape_of(entry.path, entry.body), None)
+        if entry.first_of is not None:
+            self._trying.pop(entry.first_of, None)
         if fault is None:
             self._failed = 0
-            with suppress(Superseded):
-                self._accepted.add(shape_of(entry.path, entry.build(frozenset(refused))))
+            self._accepted.add(shape_of(entry.path, entry.body))
             return None
         if fault.status != 400:
             return fault

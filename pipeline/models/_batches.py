@@ -114,7 +114,7 @@ class BatchSession(Session):
     ) -> T:
         """As the live session's, with the answer out of a batch. Waits for up to a day."""
         if request is None:
-            return await self.live.call(path, build, read)
+            return await self.live.call(path, build, self.batching.live.counting(read))
         # Of the request and not of the body: a body does not tell the draws of a sampled choice apart, and changes
         # once the model has refused a parameter.
         custom_id = fingerprint([self._identity, path, type(request).__name__, asdict(request)])
@@ -150,16 +150,20 @@ class BatchSession(Session):
                 task.cancel()
 
     async def _unbatched(self, entry: Entry, read: Callable[[dict[str, Any]], T]) -> T:
+        def build(refused: frozenset[str]) -> dict[str, Any]:
+            entry.body = entry.build(refused)
+            return entry.body
+
         self.clerk.live += 1
         fault = None
         try:
-            reply = await self.live.call(entry.path, entry.build, self.batching.live.counting(read))
+            reply = await self.live.call(entry.path, build, self.batching.live.counting(read))
         except (CallError, Superseded) as error:
             fault = error
         finally:
             self.clerk.live -= 1
             self.clerk.news.set()
-        if entry.is_first:
+        if entry.first_of is not None:
             self.clerk.tried(entry, fault if isinstance(fault, CallError) else None)
         if fault:
             raise fault

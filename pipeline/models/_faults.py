@@ -33,6 +33,7 @@ _REFUSES = re.compile(
     r"|(?:does|do) ?(?:not|n't) support|cannot both|extra inputs",
     re.I,
 )
+_UNSUPPORTED = re.compile(r"\b(?:un)?supported\b|\bnot support\b", re.I)
 _PASSES = re.compile(r"rate.?limit|overload|time.?out|temporar|unavailable|internal|capacity|try again", re.I)
 _LONGEST_MESSAGE = 300
 _MOST_BROKEN_ANSWERS, _MOST_BROKEN_AT_FIRST = 10, 5
@@ -96,6 +97,11 @@ class CallError(Exception):
         self.heals = _heals(status, f"{code} {message}") if heals is None else heals
 
     @property
+    def refuses(self) -> bool:
+        """Whether the server turned down the form of the request rather than failed."""
+        return self.status in {400, 422} or (self.status is not None and self.status >= 500 and not self.heals)
+
+    @property
     def kind(self) -> str:
         """What went wrong, for a count: a status such as "429", "timeout", "connection" or "broken answer"."""
         if self.status is None:
@@ -111,7 +117,8 @@ class CallError(Exception):
 def _heals(status: int | None, text: str) -> bool:
     if status == 429:
         return not _NO_CREDIT.search(text)
-    return status is None or status in _HEALS or (status >= 500 and status != 501)
+    # Some servers answer 500 to a parameter that they do not know, and would do so for ever.
+    return status is None or status in _HEALS or (status >= 500 and status != 501 and not _UNSUPPORTED.search(text))
 
 
 def as_call_error(error: Any) -> CallError:

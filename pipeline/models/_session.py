@@ -138,7 +138,7 @@ class LiveSession(Session):
 
     def learns(self, fault: CallError) -> bool:
         """Whether a fault says what to leave out of the body that was sent; from then on it is left out."""
-        lesson = self.provider.learn(fault, fault.body) if fault.status in {400, 422} else None
+        lesson = self.provider.learn(fault, fault.body) if fault.refuses else None
         if lesson is None:
             return False
         if lesson not in self.provider.refused:

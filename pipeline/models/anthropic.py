@@ -26,26 +26,23 @@ from pipeline.models._api import (
 )
 from pipeline.models._estimates import (
     SAMPLE_TOKENS,
-    SAMPLES,
     USUAL_ANSWER_TOKENS,
     USUAL_TOKENS,
     FinishReason,
     choice_from_samples,
     completion,
+    draws,
     fold_prefill,
     load_of,
-    sample_prompt,
 )
 from pipeline.models._faults import CallError, refused_parameter
 from pipeline.models._session import Session
+from pipeline.models._thoughts import THINKING_TOKENS
 from pipeline.ports import Choice, ChoiceRequest, Completion, Load, Message, Reply, Request, SampleRequest
 from pipeline.schema import ModelInfo
 
 if TYPE_CHECKING:
     from pipeline.models._batch_protocol import BatchProtocol, Wire
-
-THINKING_TOKENS = 4096
-"""Added to the budget of a model that cannot be kept from thinking, whose thoughts count as output."""
 
 _ADDRESS = "https://api.anthropic.com"
 _ALWAYS_THINKS = re.compile(r"claude-(fable|mythos|opus-5-5)")
@@ -133,12 +130,6 @@ def read_sample(answer: Mapping[str, Any], request: SampleRequest, repeats: bool
     return completion(text, finish, request.stop, prefill, tokens_in, int(usage.get("output_tokens") or 0))
 
 
-def sampled_choice(request: ChoiceRequest) -> list[SampleRequest]:
-    """The draws that stand in for log-probabilities."""
-    messages = sample_prompt(request.messages, request.options)
-    return [SampleRequest(messages, SAMPLE_TOKENS, index=i) for i in range(SAMPLES)]
-
-
 class AnthropicProvider(ApiProvider):
     """A model behind the Messages API."""
 
@@ -154,7 +145,7 @@ class AnthropicProvider(ApiProvider):
             "base_url": public_url(self.base_url),
             "model": self.model,
             "api": "messages",
-            "k": SAMPLES,
+            "k": self.samples,
             "engine": ENGINE,
         }
 
@@ -186,8 +177,8 @@ class AnthropicProvider(ApiProvider):
         if isinstance(request, SampleRequest):
             return load_of(fold_prefill(request.messages)[0], 1, USUAL_TOKENS, request.max_tokens, thoughts)
         if isinstance(request, ChoiceRequest):
-            draw = sampled_choice(request)[0].messages
-            return load_of(draw, SAMPLES, USUAL_ANSWER_TOKENS, SAMPLE_TOKENS, thoughts)
+            draw = draws(request, 1)[0].messages
+            return load_of(draw, self.samples, USUAL_ANSWER_TOKENS, SAMPLE_TOKENS, thoughts)
         return Load()
 
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
@@ -225,8 +216,8 @@ class AnthropicProvider(ApiProvider):
         return always_thinks(self.model, refused) or "prefill" in refused or self.base_url != _ADDRESS
 
     async def _choose(self, session: Session, request: ChoiceRequest) -> Choice:
-        draws = await session.together(self._sample(session, draw) for draw in sampled_choice(request))
-        return choice_from_samples(draws, [option.strip() for option in request.options])
+        samples = await session.together(self._sample(session, draw) for draw in draws(request, self.samples))
+        return choice_from_samples(samples, request.options)
 
 
 def connect(name: str, note: Note | None = None) -> AnthropicProvider:
