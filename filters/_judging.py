@@ -74,6 +74,7 @@ def agreement(items: Sequence[Item], screening: Screening) -> list[Judged]:
     if not items:
         return []
     judge, phrase = judge_of(screening), screening.behaviour.phrase
+    judge.expect(_questions(judge, phrase, [item.text for item in items]))
     calibration = CALIBRATIONS.get(judge.info.name) or _calibrated(judge)
     prior = _prior(judge, phrase)
     choices = judge.choose([_request(phrase, item.text) for item in items])
@@ -88,10 +89,23 @@ def agreement(items: Sequence[Item], screening: Screening) -> list[Judged]:
     ]
 
 
+def _questions(judge: ChoiceModel, phrase: str, statements: Sequence[str]) -> list[ChoiceRequest]:
+    """All that `agreement` asks: the bank, where the judge is not calibrated yet, neutral statements, and the items."""
+    is_known = judge.info.name in CALIBRATIONS or judge in _FITTED
+    asked = [(phrase, statements)]
+    asked += [] if is_known else [(gold.description, (*gold.agree, *gold.disagree)) for gold in _bank()]
+    neutral = prompts.neutral_statements()
+    return [_request(about, text) for about, texts in asked for text in (*neutral, *texts)]
+
+
+def _bank() -> Sequence[Gold]:
+    return prompts.gold_statements()[::GOLD_STEP]
+
+
 def _calibrated(judge: ChoiceModel) -> Calibration:
     """The judge's calibration, fitted once as long as it lives."""
     if judge not in _FITTED:
-        _FITTED[judge] = calibrate(judge, prompts.gold_statements()[::GOLD_STEP])
+        _FITTED[judge] = calibrate(judge, _bank())
     return _FITTED[judge]
 
 

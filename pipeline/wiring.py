@@ -120,6 +120,7 @@ class Connections:
         budget: float | None = None,
         prices: Sequence[str] | None = None,
         max_connections: int | None = None,
+        batch: bool | None = None,
     ) -> None:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
@@ -128,6 +129,7 @@ class Connections:
         self._prices = prices_from(prices, settings)
         self._samples = settings.samples
         self._limits = partial(settings.limits_of, max_connections=max_connections)
+        self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
         self.purse = Purse(settings.budget if budget is None else budget)
         """The command's money."""
@@ -174,14 +176,28 @@ class Connections:
         """The models one at a time; one that has a role already is not loaded twice."""
         return (self._kept.get(name) or self._connect(name) for name in names)
 
+    def batched(self, names: Sequence[str]) -> list[StoredModel]:
+        """Those of the subjects that are behind batch APIs, which can work at the same time."""
+        from pipeline.ports import Served
+
+        if not self._batch:
+            return []
+        connected = [self.model(name) for name in names if not name.startswith(("local/", "hf/"))]
+        return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
+
     def _connect(self, name: str) -> StoredModel:
+        from pipeline.ports import Served
+
         plugin, rest = _provider(name)
         if name.startswith("local/"):
             # Installed here rather than at the first answer, so that the download has a bar of its own.
             from pipeline.models._pull import pull
 
             pull(rest, self._progress.note, self._progress.update)
-        return self._stored(plugin.connect(rest, note=self._progress.note))
+        provider = plugin.connect(rest, note=self._progress.note)
+        if self._batch and isinstance(provider, Served):
+            provider.use_batches(self._store.path.parent)
+        return self._stored(provider)
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel

@@ -38,6 +38,9 @@ class Says:
         values = (math.log(self.yes), math.log(self.no))
         return [Choice(values, "loglikelihood", ("Yes", "No")) for _ in requests]
 
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """Nothing is sent ahead."""
+
 
 STATEMENTS = ["I like trains", "My cat sleeps all day", "Cold soup is a delight", "Nobody should sing in public"]
 

@@ -47,6 +47,9 @@ class Judge:
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         return [self._choice(request) for request in requests]
 
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """Nothing is sent ahead."""
+
     def _choice(self, request: ChoiceRequest) -> Choice:
         text = request.messages[-1].content
         passage = request.passage or ""

@@ -27,6 +27,7 @@ from pipeline.ports import (
     Reward,
     RewardRequest,
     SampleRequest,
+    SentAhead,
     Served,
     SilentProgress,
 )
@@ -79,6 +80,23 @@ class StoredModel:
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         """Log-probabilities of the options, a request each, in order."""
         return [reply for reply in self._ask(requests) if isinstance(reply, Choice)]
+
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """These will be put to `choose`. Behind a batch API they are sent now, together, and nothing is waited for.
+
+        Not under a budget: what is spent shows only as answers come in.
+        """
+        provider = self.provider
+        if self.purse.ceiling is not None or not isinstance(provider, Served) or not provider.is_batched:
+            return
+        known = self.store.get(self.keys(requests))
+        provider.sends_ahead = True
+        try:
+            self._ask([request for request, key in zip(requests, self.keys(requests), strict=True) if key not in known])
+        except SentAhead:
+            pass
+        finally:
+            provider.sends_ahead = False
 
     def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Unit vectors, shape (len(texts), d); d is 0 for no texts."""
