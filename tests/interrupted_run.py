@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -104,12 +103,14 @@ class Command:
 
     def stored(self) -> set[str]:
         """The hashes of the bodies whose answers are stored."""
-        path = self.folder / "calls" / "calls.sqlite"
-        if not path.exists():
-            return set()
-        with closing(sqlite3.connect(path)) as store:
-            rows = store.execute("SELECT kind, request FROM calls").fetchall()
-        return {_hash(kind, json.loads(zlib.decompress(blob))) for kind, blob in rows}
+        from pipeline.calls import CallStore, database
+
+        def read(connection: sqlite3.Connection) -> set[str]:
+            rows = database.select(connection, database.Selection())
+            return {_hash(row.kind, json.loads(database.whole_request(connection, row) or "")) for row in rows}
+
+        with closing(CallStore(self.folder / "calls")) as store:
+            return store.use(read)
 
 
 def _hash(kind: str, request: dict[str, object]) -> str:
