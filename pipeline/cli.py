@@ -121,7 +121,7 @@ def discover(
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
-        recipe = wiring.recipe_from(n, seed, settings)
+        recipe = wiring.recipe_from(n, seed, batch, settings)
         rehearsed = connections.cast(settings, model, judge, unloaded=True)
         expected = flow.estimate(behaviour, rehearsed, recipe, [connections.unloaded(name) for name in names])
         if _only_estimate(dry_run, expected, connections, progress, as_json):
@@ -170,7 +170,7 @@ def generate(
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
-        recipe = wiring.recipe_from(n, seed, settings)
+        recipe = wiring.recipe_from(n, seed, batch, settings)
         expected = flow.estimate(behaviour, connections.cast(settings, model, judge, unloaded=True), recipe)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return

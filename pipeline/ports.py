@@ -197,6 +197,8 @@ class Served(Protocol):
 
     samples: int
     """Draws for one choice where no probabilities are given; set before the first answer."""
+    settled: bool
+    """It has answered once, so that `load` is right; before, the model may turn out to need more."""
     faults: Counter[str]
     """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
 

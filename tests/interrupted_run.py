@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pipeline.calls import CallStore
 
 HERE = Path(__file__).parent
 MODEL = "openai-api/box/m"
@@ -87,7 +88,7 @@ class Command:
         """Start it, and wait until `moment` of the number of requests since then, or its end."""
         before, running = self.server.count(), self.start()
         while running.poll() is None and not moment(self.server.count() - before):
-            time.sleep(0.005)
+            time.sleep(0.015)
         return running
 
     def finish(self) -> dict[str, object]:
@@ -107,9 +108,12 @@ class Command:
         path = self.folder / "calls" / "calls.sqlite"
         if not path.exists():
             return set()
-        with closing(sqlite3.connect(path)) as store:
-            rows = store.execute("SELECT kind, request FROM calls").fetchall()
-        return {_hash(kind, json.loads(zlib.decompress(blob))) for kind, blob in rows}
+        with closing(sqlite3.connect(path)) as file:
+            rows = file.execute("SELECT kind, key FROM calls").fetchall()
+        store = CallStore(path.parent)
+        requests = [(kind, store.request(key.hex())) for kind, key in rows]
+        store.close()
+        return {_hash(kind, request) for kind, request in requests if request}
 
 
 def _hash(kind: str, request: dict[str, object]) -> str:

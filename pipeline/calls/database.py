@@ -32,7 +32,7 @@ CREATE UNIQUE INDEX calls_by_key ON calls (key);
 CREATE TABLE dialogs (id INTEGER PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL);
 CREATE UNIQUE INDEX dialogs_by_name ON dialogs (name);
 """
-_TABLES = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+_TABLES = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
 _CACHE_KIB = 131_072
 """As much as the index of two million keys takes; memory is used only as far as the file goes."""
 _LOG_PAGES = 16_000
@@ -144,7 +144,7 @@ def insert(connection: sqlite3.Connection, rows: Iterable[Row], dialogs: Mapping
     return found.rowcount
 
 
-def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[Row]:
+def find(connection: sqlite3.Connection, keys: Iterable[bytes]) -> Iterator[Row]:
     """The calls with these keys, in any order. Raises Damaged where one is not as it was written."""
     for chunk in in_batches(keys, _CHUNK):
         for row in connection.execute(f"SELECT {COLUMNS} FROM calls WHERE key IN ({_marks(chunk)})", chunk):

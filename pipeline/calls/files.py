@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 _WINDOWS_PAUSE = 0.005
 
@@ -58,7 +59,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: int | None = None
+        self._file: BinaryIO | None = None
 
     @contextmanager
     def held(self, shared: bool = False) -> Iterator[None]:
@@ -73,17 +74,18 @@ class FileLock:
         while True:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-            lock(self._file, shared)
-            if identity(self.path) == identity(self._file):
-                return self._file
+                self._file = self.path.open("ab")
+            file = self._file.fileno()
+            lock(file, shared)
+            if identity(self.path) == identity(file):
+                return file
             # Somebody cleared the folder: those who come now lock another file.
             self.close()
 
     def close(self) -> None:
         """Let go of the file; the lock can be used again afterwards."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
 

@@ -70,8 +70,10 @@ class _ChoiceLine(_Line):
         values = self.reply.log_probabilities
         if self.request is not None and len(values) != len(self.request.options):
             raise ValueError(f"{len(values)} log-probabilities for {len(self.request.options)} options")
-        if any(value > 1e-3 for value in values):
-            raise ValueError("a probability above 1")
+        if any(value > 1e-3 for value in values) or not 0 <= (self.reply.refused or 0) <= 1:
+            raise ValueError("a probability outside 0..1")
+        if any(not 0 <= i < len(values) for i in self.reply.bounded):
+            raise ValueError("a bound of an option that is not there")
         return self
 
 

@@ -6,19 +6,17 @@ There a request stood compressed in its row, with its dialog, and the key was te
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.calls.canonical import dialog_name
-from pipeline.calls.rows import Row, with_checksum
+from pipeline.calls.rows import Row, key_bytes, with_checksum
 
 FIELDS = ("key", "model", "kind", "request", "reply", "created")
 
 _LONGEST = 2**26
-_KEY = re.compile(r"(?:[0-9a-f]{2})+")
 
 
 def is_old(connection: sqlite3.Connection) -> bool:
@@ -38,7 +36,7 @@ def convert(record: tuple[Any, ...]) -> tuple[Row, dict[str, str]] | None:
     """The row and the dialogs of a record in the order of FIELDS; None where it is none, or damaged."""
     key, model, kind, request, reply, created = record
     texts = isinstance(key, str) and isinstance(model, str) and isinstance(kind, str) and isinstance(reply, str)
-    if not texts or not _KEY.fullmatch(key) or not isinstance(request, bytes) or not isinstance(created, int | float):
+    if not texts or not isinstance(request, bytes) or not isinstance(created, int | float):
         return None
     try:
         fields = json.loads(zlib.decompressobj().decompress(request, _LONGEST))
@@ -48,7 +46,7 @@ def convert(record: tuple[Any, ...]) -> tuple[Row, dict[str, str]] | None:
     if not isinstance(fields, dict):
         return None
     text, dialogs = _by_reference(kind, fields)
-    return with_checksum(bytes.fromhex(key), model, kind, int(created), reply.encode(), text.encode()), dialogs
+    return with_checksum(key_bytes(key), model, kind, int(created), reply.encode(), text.encode()), dialogs
 
 
 def _by_reference(kind: str, fields: dict[str, Any]) -> tuple[str, dict[str, str]]:

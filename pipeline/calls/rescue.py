@@ -53,7 +53,7 @@ def is_current(connection: sqlite3.Connection, path: Path) -> bool:
         )
     if old_format.is_old(connection):
         return False
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise PipelineError(
             f"{path} is a database of another program and is left as it is; "
             "choose another folder for the calls with MWE_CACHE_DIR"
@@ -163,9 +163,10 @@ def _modernise(path: Path, connection: sqlite3.Connection, note: Note) -> None:
 def _rescue(path: Path, reason: str, note: Note) -> None:
     aside = _free_name(path)
     kept = replace(path, lambda fresh: salvage(path, fresh), aside)
+    name = aside.name if aside.exists() else aside.name + _LOG
     note(
         f"the call store {path} was damaged ({reason}): the {kept:,} calls in it that were whole are kept, the others "
-        f"will be asked again. The damaged file is now {aside.name}; delete it if you have no use for it"
+        f"will be asked again. The damaged file is now {name}; delete it if you have no use for it"
     )
 
 

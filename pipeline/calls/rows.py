@@ -10,6 +10,7 @@ import base64
 import json
 import time
 import zlib
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +19,14 @@ from pipeline.calls.canonical import dialog_name
 from pipeline.errors import PipelineError
 from pipeline.ports import Choice, Completion, Embedding, Reply, Reward
 
+_DIGITS = 64
+
 
 class Row(NamedTuple):
     """One call, in the order of the table's columns."""
 
     key: bytes
-    """SHA-256, 32 bytes."""
+    """See key_bytes."""
     model: str
     kind: str
     """Class of the reply: Completion, Choice, Embedding or Reward."""
@@ -57,11 +60,20 @@ class Dialog(NamedTuple):
         return self.name == dialog_name(self.text)
 
 
+def key_bytes(key: str) -> bytes:
+    """A key as it is stored: the 32 bytes that its 64 hexadecimal digits stand for; any other text as it is."""
+    if len(key) == _DIGITS:
+        with suppress(ValueError):
+            raw = bytes.fromhex(key)
+            return raw if raw.hex() == key else key.encode()
+    return key.encode()
+
+
 def make_row(key: str, model: str, reply: Reply, request: str, created: int | None = None) -> Row:
     """The row of a call that is answered now, or was at `created`."""
     created = int(time.time()) if created is None else created
     kind = type(reply).__name__
-    return with_checksum(bytes.fromhex(key), model, kind, created, reply_to_json(reply), request.encode())
+    return with_checksum(key_bytes(key), model, kind, created, reply_to_json(reply), request.encode())
 
 
 def with_checksum(key: bytes, model: str, kind: str, created: int, reply: bytes, request: bytes) -> Row:

@@ -20,7 +20,7 @@ from pipeline.calls import database, rescue
 from pipeline.calls.canonical import by_reference
 from pipeline.calls.claims import Claim, Claims
 from pipeline.calls.files import FileLock, identity
-from pipeline.calls.rows import make_row, reply_from_json
+from pipeline.calls.rows import key_bytes, make_row, reply_from_json
 from pipeline.errors import PipelineError
 from pipeline.ports import Reply, Request
 
@@ -57,11 +57,11 @@ class CallStore:
 
     def get(self, keys: Sequence[str]) -> dict[str, Reply]:
         """The stored replies among `keys`."""
-        wanted = [bytes.fromhex(key) for key in keys]
+        wanted = {key_bytes(key): key for key in keys}
 
         def read(connection: sqlite3.Connection) -> dict[str, Reply]:
             rows = database.find(connection, wanted)
-            return {row.key.hex(): reply_from_json(row.kind, row.reply) for row in rows}
+            return {wanted[row.key]: reply_from_json(row.kind, row.reply) for row in rows}
 
         return self.use(read) if keys else {}
 
@@ -81,13 +81,9 @@ class CallStore:
 
     def request(self, key: str) -> dict[str, Any] | None:
         """The stored request of a call as plain JSON values; None where there is none, or only the reply is left."""
-        try:
-            wanted = [bytes.fromhex(key)]
-        except ValueError:
-            return None
 
         def read(connection: sqlite3.Connection) -> dict[str, Any] | None:
-            texts = [database.whole_request(connection, row) for row in database.find(connection, wanted)]
+            texts = [database.whole_request(connection, row) for row in database.find(connection, [key_bytes(key)])]
             return json.loads(texts[0]) if texts and texts[0] is not None else None
 
         return self.use(read)

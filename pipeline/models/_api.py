@@ -112,6 +112,8 @@ class ApiProvider(ABC):
     policy: Policy = field(default_factory=Policy)
     samples: int = SAMPLES
     """Draws for one choice where no probabilities are given."""
+    settled: bool = False
+    """It has answered once: what the model does not take, and whether it thinks, is known, and so what answers cost."""
     refused: set[str] = field(default_factory=set)
     """Parameters that this server said this model does not take; found out once, then left out."""
     batching: Batching | None = None
@@ -287,6 +289,7 @@ class _Batch:
             for unit in self.units:
                 unit_in_hand.set(Unit())
                 asked = await self.provider.ask(session, [self.requests[i] for i in unit])
+                self.provider.settled = True
                 answered = [without_secrets(reply, session.secret) for reply in asked]
                 self.replies.put_nowait(dict(zip(unit, answered, strict=True)))
                 if self.draining:

@@ -110,8 +110,8 @@ class CallError(Exception):
 
     @property
     def asks_for_less(self) -> bool:
-        """Whether the server says that it gets more requests than it wants."""
-        return self.heals and self.status in {429, 503, 529}
+        """Whether the server gets more requests than it wants: it says so, or does not answer in time."""
+        return self.heals and (self.status in {429, 503, 529} or self.kind == "timeout")
 
 
 def _heals(status: int | None, text: str) -> bool:

@@ -160,17 +160,13 @@ class OpenAiProvider(ApiProvider):
             return sampled
         messages, options = dialect.sent(request.messages), len(request.options)
         if self.api == "chat" or self._scorer.form == "":
-            return replace(load_of(messages, 1, 1, positions_needed(request.options)), fallback=together(sampled))
+            return replace(load_of(messages, 1, 1, positions_needed(request.options)), fallback=sampled)
         listed = load_of(messages, 1 + CHECKS * (self._scorer.form is None), 1, 1)
         return replace(load_of(messages, options, 1, 1), fallback=together(listed, sampled))
 
     def _written(self, messages: Messages, calls: int, usual: int, most: int) -> Load:
-        """The load of texts; a model that is not known to think may turn out to, and is then asked once more."""
         dialect = self._dialect(frozenset(self.refused))
-        sent = dialect.sent(messages)
-        if dialect.thinks or self.official:
-            return load_of(sent, calls, usual, most, THINKING_TOKENS if dialect.thinks else 0)
-        return replace(load_of(sent, calls, usual, most), fallback=load_of(sent, calls, usual, most, THINKING_TOKENS))
+        return load_of(dialect.sent(messages), calls, usual, most, THINKING_TOKENS if dialect.thinks else 0)
 
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
         """What the 400 refuses: an optional parameter, a system turn, or so long a list of tokens."""

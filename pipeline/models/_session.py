@@ -93,17 +93,24 @@ class Line:
         self.runner = asyncio.Runner()
         self.sdk, self.client = provider.open_client(key)
         limits = (policy.concurrency, policy.requests_per_minute, policy.tokens_per_minute)
-        self.admission = Admission(*limits, sleep=policy.sleep)
+        self.admission = Admission(*limits, patience=policy.request_seconds / 2, sleep=policy.sleep)
         self.contact = Contact()
         self.quiet_until = 0.0
 
     def close(self) -> None:
-        """Close client and loop. Inside another running loop nothing can be awaited; the process's end does it then."""
+        """Close client and loop: now, or with the next line where another loop runs in this thread."""
+        _hung_up.append(self)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            self.runner.run(self.client.close())
-            self.runner.close()
+            while _hung_up:
+                line = _hung_up.pop()
+                line.runner.run(line.client.close())
+                line.runner.close()
+
+
+_hung_up: list[Line] = []
+"""Lines that are no longer needed and still to be closed; the garbage collector may find them at any moment."""
 
 
 class LiveSession(Session):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -256,6 +258,54 @@ def test_a_store_that_was_rewritten_by_another_process_is_found_under_its_name(c
     assert other.get(list(calls(N + 2))).keys() == set(calls(2, N))
     one.close()
     assert len(other.get(list(calls(N + 2)))) == 2
+
+
+def test_a_new_file_that_cannot_be_finished_leaves_the_old_one_in_its_place(
+    closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    shutil.copytree(closed, tmp_path / "x")
+    write_old_file(tmp_path / "old", N)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.calls.rescue.sync", full)
+        with pytest.raises(PipelineError, match="the disk is full"):
+            prune(CallStore(tmp_path / "x"), Selection(("fake/x",)))
+        with pytest.raises(PipelineError, match="the disk is full"):
+            CallStore(tmp_path / "old").get([key(0)])
+    for name in ("x", "old"):
+        assert not list((tmp_path / name).glob(".*"))
+        assert what_is_left(tmp_path / name) == (N, [])
+
+
+PRUNE = """
+import sys
+from pathlib import Path
+from pipeline.calls import CallStore
+from pipeline.calls.database import Selection
+from pipeline.calls.upkeep import prune
+from tests.calls.made_up import calls
+store = CallStore(Path(sys.argv[1]))
+while True:
+    store.put("fake/y", calls(1, 10**6))
+    prune(store, Selection(("fake/y",)))
+    print("pruned", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_a_kill_while_the_file_is_replaced_costs_nothing(closed: Path, tmp_path: Path) -> None:
+    shutil.copytree(closed, tmp_path / "x")
+    for pause in (0.0, 0.003, 0.007, 0.012):
+        command = [sys.executable, "-c", PRUNE, str(tmp_path / "x")]
+        variables = {**os.environ, "PYTHONPATH": ROOT}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=variables) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            time.sleep(pause)
+            child.kill()
+        assert what_is_left(tmp_path / "x") == (N, [])
 
 
 def test_a_disk_that_loses_what_it_is_given_is_not_mended_for_ever(

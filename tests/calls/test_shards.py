@@ -174,17 +174,24 @@ def test_a_broken_line_is_named_by_its_number_and_the_others_are_merged(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
-    [([-0.1], "1 log-probabilities for 2 options"), ([-0.1, 2.0], "a probability above 1"), ([0.0, None], "number")],
+    ("fields", "message"),
+    [
+        ({"log_probabilities": [-0.1]}, "1 log-probabilities for 2 options"),
+        ({"log_probabilities": [-0.1, 2.0]}, "a probability outside 0..1"),
+        ({"log_probabilities": [0.0, None]}, "number"),
+        ({"log_probabilities": [float("-inf"), 0.0]}, "finite number"),
+        ({"refused": 1.5}, "a probability outside 0..1"),
+        ({"bounded": [2]}, "an option that is not there"),
+    ],
 )
 def test_probabilities_that_do_not_fit_their_request_are_turned_down(
-    tmp_path: Path, values: list[float], message: str
+    tmp_path: Path, fields: dict[str, Any], message: str
 ) -> None:
     file, store = tmp_path / "calls.jsonl", CallStore(tmp_path / "here")
     store.put("fake/x", calls(1, 16))
     export(store, file, EVERYTHING)
     line = json.loads(file.read_text())
-    line["reply"]["log_probabilities"] = values
+    line["reply"].update(fields)
     file.write_text(json.dumps(line))
     (found,) = merged(tmp_path / "there", file)
     assert found.unreadable == 1

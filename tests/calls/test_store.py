@@ -57,6 +57,15 @@ def test_a_stored_call_is_never_changed(tmp_path: Path) -> None:
     assert store.get([key(0)]) == {key(0): Completion("first", "stop")}
 
 
+def test_any_text_may_be_a_key(tmp_path: Path) -> None:
+    store = CallStore(tmp_path)
+    keys = ["a", "61", "ü" * 32, "z" * 64, "A" * 64, "a" * 64]
+    for each in keys:
+        store.put("fake/x", {each: (request(0), Completion(each, "stop"))})
+    found = store.get(keys)
+    assert {each: reply.text for each, reply in found.items()} == {each: each for each in keys}
+
+
 def test_half_a_surrogate_pair_is_stored_like_any_text(tmp_path: Path) -> None:
     store, reply = CallStore(tmp_path), Completion("cut \ud83d", "length")
     store.put("fake/x", {key(0): (request(0), reply)})
