@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -18,7 +19,15 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, _stop)
     from pipeline import cli
 
-    cli.main()
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code == cli.INTERRUPTED:
+            with suppress(OSError):
+                sys.stdout.flush()
+            # Without waiting for threads, such as a look-up of a host name that hangs.
+            os._exit(cli.INTERRUPTED)
+        raise
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

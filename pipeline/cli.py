@@ -75,6 +75,10 @@ Prices = Annotated[
 MaxConnections = Annotated[
     int | None, typer.Option(min=1, help="Requests in flight at once, per model, at the most (100).")
 ]
+Batch = Annotated[
+    bool | None,
+    typer.Option("--batch/--no-batch", help="Ask APIs through their batch APIs: half the price, answers within a day."),
+]
 Ladder = Annotated[str | None, typer.Option(help="A ladder of models: a name, or a .toml file.")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")]
 Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
@@ -103,6 +107,7 @@ def discover(
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -114,15 +119,16 @@ def discover(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price, max_connections)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
-        recipe = wiring.recipe_from(n, seed, settings)
+        recipe = wiring.recipe_from(n, seed, batch, settings)
         rehearsed = connections.cast(settings, model, judge, unloaded=True)
         expected = flow.estimate(behaviour, rehearsed, recipe, [connections.unloaded(name) for name in names])
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge)
-        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected)
+        batched = connections.batched(names)
+        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
@@ -151,6 +157,7 @@ def generate(
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -162,8 +169,8 @@ def generate(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price, max_connections)
-        recipe = wiring.recipe_from(n, seed, settings)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+        recipe = wiring.recipe_from(n, seed, batch, settings)
         expected = flow.estimate(behaviour, connections.cast(settings, model, judge, unloaded=True), recipe)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
@@ -186,6 +193,7 @@ def screen(
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -201,7 +209,7 @@ def screen(
         names = filter or list(DEFAULT_FILTERS)
         chosen = [each.name for each in load_filters(names)]
         needs_embedder = settings.embedder if "relevance" in chosen else None
-        connections = wiring.Connections(progress, settings, budget, price, max_connections)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         judge_name = judge or settings.judge
         expected = flow.estimate_screen(
             found, connections.screening(meant, judge_name, needs_embedder, unloaded=True), names
@@ -280,6 +288,7 @@ def run(
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -293,7 +302,7 @@ def run(
     with show_progress(quiet) as progress:
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
-        connections = wiring.Connections(progress, settings, budget, price, max_connections)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         chosen = settings.seed if seed is None else seed
         expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
@@ -302,6 +311,7 @@ def run(
         for each in found:
             telling.tell_orders(each, subset(each.items, n, chosen), progress)
         stopped: BudgetReached | None = None
+        flow.expect(found, connections.batched(names), n, chosen)
         for subject in connections.subjects(names):
             for each in found:
                 reused = subject.tally.reused

@@ -61,6 +61,31 @@ def _ask(items: Sequence[Item], model: ChoiceModel) -> list[_Asked]:
     return [_Asked(item, choice) for item, choice in zip(items, choices, strict=True)]
 
 
+def expect(datasets: Sequence[Sequence[Item]], model: ChoiceModel) -> None:
+    """Tell a model what `evaluate` will ask of it, so that one behind a batch API need not be waited for in turn."""
+    listener = _Listener(model.info)
+    for items in datasets:
+        evaluate(items, listener)
+    model.task = listener.task
+    model.expect(listener.heard)
+
+
+class _Listener:
+    """Hears what is asked, and gives every option the same probability."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        self.info, self.task = info, ""
+        self.heard: list[ChoiceRequest] = []
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
+        """Even choices."""
+        self.heard += requests
+        return [Choice((-math.log(len(r.options)),) * len(r.options), "loglikelihood") for r in requests]
+
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """Nothing that `choose` will not hear."""
+
+
 def subset(items: Sequence[Item], n: int | None, seed: int) -> tuple[Item, ...]:
     """A random `n` of the items in a random order, or all of them.
 

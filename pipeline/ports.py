@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
@@ -196,6 +197,8 @@ class Served(Protocol):
 
     samples: int
     """Draws for one choice where no probabilities are given; set before the first answer."""
+    settled: bool
+    """It has answered once, so that `load` is right; before, the model may turn out to need more."""
     faults: Counter[str]
     """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
 
@@ -203,6 +206,24 @@ class Served(Protocol):
         self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
     ) -> None:
         """Ask the server no faster than that; called before the first answer."""
+
+    def use_batches(self, folder: Path) -> None:
+        """Send what can wait through the server's batch API, if it has one, and keep in `folder` what is under way."""
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether what can wait goes through the server's batch API."""
+
+    @property
+    def batch_tokens(self) -> tuple[int, int]:
+        """Tokens in and out of all answers that came out of batches so far: half the price is charged for them."""
+
+    sends_ahead: bool
+    """Where it is batched: `answer` waits for no batch, and raises SentAhead once all is on its way."""
+
+
+class SentAhead(Exception):
+    """What was asked is on its way, and its answers are there for whoever asks again."""
 
 
 class TextModel(Protocol):
@@ -229,6 +250,9 @@ class ChoiceModel(Protocol):
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         """Log-probabilities of the options, a request each, in order."""
+
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """All of these will be put to `choose`, if in several lists. Behind a batch API they are sent now, together."""
 
 
 class EmbeddingModel(Protocol):

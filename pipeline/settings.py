@@ -52,6 +52,8 @@ class Settings(Record):
     """Prices that the table does not know: a table `[prices."provider/name"]` with `input` and `output` in US dollars
     a million tokens. Names may hold `*`."""
 
+    batch: bool = False
+    """Ask models of APIs through their batch APIs: half the price, answers within a day."""
     max_connections: int = Field(default=100, ge=1)
     """Most requests in flight at once, per model; fewer where the server asks for fewer."""
     requests_per_minute: float | None = Field(default=None, gt=0)

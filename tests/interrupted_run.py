@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.calls import CallStore
+
 HERE = Path(__file__).parent
 MODEL = "openai-api/box/m"
 LINE = "a person who is fond of trains and of old railway stations"
@@ -86,7 +88,7 @@ class Command:
         """Start it, and wait until `moment` of the number of requests since then, or its end."""
         before, running = self.server.count(), self.start()
         while running.poll() is None and not moment(self.server.count() - before):
-            time.sleep(0.005)
+            time.sleep(0.015)
         return running
 
     def finish(self) -> dict[str, object]:
@@ -103,14 +105,15 @@ class Command:
 
     def stored(self) -> set[str]:
         """The hashes of the bodies whose answers are stored."""
-        from pipeline.calls import CallStore, database
-
-        def read(connection: sqlite3.Connection) -> set[str]:
-            rows = database.select(connection, database.Selection())
-            return {_hash(row.kind, json.loads(database.whole_request(connection, row) or "")) for row in rows}
-
-        with closing(CallStore(self.folder / "calls")) as store:
-            return store.use(read)
+        path = self.folder / "calls" / "calls.sqlite"
+        if not path.exists():
+            return set()
+        with closing(sqlite3.connect(path)) as file:
+            rows = file.execute("SELECT kind, key FROM calls").fetchall()
+        store = CallStore(path.parent)
+        requests = [(kind, store.request(key.hex())) for kind, key in rows]
+        store.close()
+        return {_hash(kind, request) for kind, request in requests if request}
 
 
 def _hash(kind: str, request: dict[str, object]) -> str:

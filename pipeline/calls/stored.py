@@ -27,6 +27,7 @@ from pipeline.ports import (
     Reward,
     RewardRequest,
     SampleRequest,
+    SentAhead,
     Served,
     SilentProgress,
 )
@@ -60,6 +61,7 @@ class StoredModel:
         self.task = provider.info.name
         """What the current calls are for; shown beside the progress."""
         self.tally = Calls(cost=0.0)
+        self._batched = (0, 0)
 
     @property
     def info(self) -> ModelInfo:
@@ -79,6 +81,23 @@ class StoredModel:
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         """Log-probabilities of the options, a request each, in order."""
         return [reply for reply in self._ask(requests) if isinstance(reply, Choice)]
+
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """These will be put to `choose`. Behind a batch API they are sent now, together, and nothing is waited for.
+
+        Not under a budget: what is spent shows only as answers come in.
+        """
+        provider = self.provider
+        if self.purse.ceiling is not None or not isinstance(provider, Served) or not provider.is_batched:
+            return
+        known = self.store.get(self.keys(requests))
+        provider.sends_ahead = True
+        try:
+            self._ask([request for request, key in zip(requests, self.keys(requests), strict=True) if key not in known])
+        except SentAhead:
+            pass
+        finally:
+            provider.sends_ahead = False
 
     def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Unit vectors, shape (len(texts), d); d is 0 for no texts."""
@@ -133,8 +152,9 @@ class StoredModel:
                 batch = {part[j]: reply for j, reply in answered.items()}
                 self.store.put(self.info.name, {keys[i]: (requests[i], reply) for i, reply in batch.items()})
                 known.update((keys[i], reply) for i, reply in batch.items())
-                self._count(made=list(batch.values()))
-                meter.count(batch.values())
+                cost = self._charge(list(batch.values()))
+                self._count(list(batch.values()), cost)
+                meter.count(len(batch), cost)
                 self.progress.update(self.task, len(known), len(set(keys)), meter.reading(self._failed()))
             if interrupt.requested():
                 return
@@ -156,6 +176,9 @@ class StoredModel:
             number = len(rest)
             if self.price and not self.price.is_free:
                 number = self.purse.afford([worst_cost(self.price, self.provider.load(requests[i])) for i in rest])
+                if self.purse.ceiling is not None and isinstance(self.provider, Served) and not self.provider.settled:
+                    # Only an answer tells whether the model thinks: then each costs many times as much.
+                    number = 1
             yield rest[:number]
             rest = rest[number:]
 
@@ -168,22 +191,26 @@ class StoredModel:
                 groups.append([i for i in group if missing.setdefault(keys[i], i) == i])
         return [group for group in groups if group]
 
-    def _count(self, made: Sequence[Reply] = (), reused: int = 0) -> None:
+    def _count(self, made: Sequence[Reply] = (), cost: float | None = 0.0, reused: int = 0) -> None:
         before = self.tally
         self.tally = Calls(
             made=before.made + len(made),
             reused=before.reused + reused,
             tokens_in=before.tokens_in + sum(reply.tokens_in for reply in made),
             tokens_out=before.tokens_out + sum(reply.tokens_out for reply in made),
-            cost=self._cost(made, before.cost),
+            cost=None if before.cost is None or cost is None else before.cost + cost,
         )
 
-    def _cost(self, made: Sequence[Reply], before: float | None) -> float | None:
-        """US dollars so far; None once something was asked whose price is not known."""
+    def _charge(self, made: Sequence[Reply]) -> float | None:
+        """US dollars for what came in, less what a batch API lets off; None where the price is not known."""
         if self.price is None:
-            return None if made or before is None else before
+            return None
         cost = self.price.cost(sum(reply.tokens_in for reply in made), sum(reply.tokens_out for reply in made))
-        return None if before is None else before + cost
+        if isinstance(self.provider, Served):
+            before, self._batched = self._batched, self.provider.batch_tokens
+            cheaper = self.price.cost(self._batched[0] - before[0], self._batched[1] - before[1])
+            cost -= (1 - self.price.batch_share) * cheaper
+        return cost
 
 
 class _Patience:

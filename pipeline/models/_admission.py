@@ -2,9 +2,10 @@
 
 Additive increase, multiplicative decrease, as TCP does it (Chiu and Jain 1989): programs that share a rate limit come
 to equal shares without knowing of each other. The window doubles each round trip until the first 429, is halved at
-most once a round trip, and grows by a few places a round trip from then on. A Retry-After stops everything that
-waits. Limits on requests and tokens a minute, where they are set, are kept by token buckets. First come, first
-served.
+most once a round trip, and grows by a few places a round trip from then on. Timeouts count like 429s, and slow
+answers keep the window from growing: a small server queues what it is sent, and says nothing.
+A Retry-After stops everything that waits. Limits on requests and tokens a minute, where they are set, are kept by
+token buckets. First come, first served.
 """
 
 from __future__ import annotations
@@ -41,13 +42,15 @@ class Admission:
         most: int,
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
+        patience: float = math.inf,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
+        """`patience` is in seconds: answers that took longer do not open the window, since they stood in a queue."""
         self.window = float(min(FIRST_WINDOW, most))
         """Requests that may be in flight now; 1 to `most`."""
         self.in_flight = 0
-        self._most = most
+        self._most, self._patience = most, patience
         self._requests, self._tokens = Bucket(requests_per_minute), Bucket(tokens_per_minute)
         self._sleep, self._draw, self._slept_ahead = sleep, draw, 0.0
         self._doubling = True
@@ -75,7 +78,7 @@ class Admission:
         """Give a place back.
 
         `tokens` is what the request really took, where the server said so and thereby that all is well; `limited`
-        says that it asked for fewer requests, and `pause` for how many seconds.
+        says that it asked for fewer requests or did not answer in time, and `pause` for how many seconds it wants none.
         """
         self.in_flight -= 1
         if limited:
@@ -87,7 +90,8 @@ class Admission:
 
     def _grow(self, place: Place) -> None:
         # Neither what was sent before the last cut nor a window that is not used up says that more would be well.
-        if place.since > self._cut_at and self.in_flight + 1 >= int(self.window):
+        is_full = self.in_flight + 1 >= int(self.window)
+        if is_full and place.since > self._cut_at and self.now() - place.since <= self._patience:
             step = 1.0 if self._doubling else max(1.0, self._most * _GROWTH_SHARE) / self.window
             self.window = min(float(self._most), self.window + step)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline import interrupt
@@ -27,8 +27,12 @@ from pipeline.models._estimates import SAMPLES
 from pipeline.models._faults import CallError, Policy, as_model_error
 from pipeline.models._redaction import is_placeholder, without_secrets
 from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
-from pipeline.ports import EmbeddingRequest, Load, Reply, Request
+from pipeline.ports import EmbeddingRequest, Load, Reply, Request, SentAhead
 from pipeline.schema import ModelInfo
+
+if TYPE_CHECKING:
+    from pipeline.models._batch_protocol import BatchProtocol, Wire
+    from pipeline.models._batches import Batching
 
 ENGINE = "mwe-api-1"
 """Part of every call's key; raised when the same request is put to a server in another way."""
@@ -108,8 +112,14 @@ class ApiProvider(ABC):
     policy: Policy = field(default_factory=Policy)
     samples: int = SAMPLES
     """Draws for one choice where no probabilities are given."""
+    settled: bool = False
+    """It has answered once: what the model does not take, and whether it thinks, is known, and so what answers cost."""
     refused: set[str] = field(default_factory=set)
     """Parameters that this server said this model does not take; found out once, then left out."""
+    batching: Batching | None = None
+    """Set where requests go through the server's batch API."""
+    sends_ahead: bool = False
+    """Where requests go through the batch API: `answer` waits for no batch, and raises SentAhead."""
     faults: Counter[str] = field(default_factory=Counter)
     """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
     _line: Line | None = field(default=None, init=False, repr=False, compare=False)
@@ -135,9 +145,34 @@ class ApiProvider(ABC):
     def open_session(self, key: str) -> Session:
         """What the requests of one `answer` go through. Called inside the event loop, once for each `answer`.
 
-        Overridden where requests reach the server in another way than one by one.
+        Through the server's batch API after `use_batches`, else one by one.
         """
-        return LiveSession(self, self.line(key))
+        if self.batching is None:
+            return LiveSession(self, self.line(key))
+        from pipeline.models._batches import BatchSession
+
+        return BatchSession(self, self.line(key), self.batching, public_url(self.base_url))
+
+    def use_batches(self, folder: Path) -> None:
+        """Send what can wait through the server's batch API, with the ledger of batches in `folder`."""
+        from pipeline.models._batches import Batching
+
+        self.batching = Batching(folder)
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether what can wait goes through the server's batch API."""
+        return self.batching is not None
+
+    @property
+    def batch_tokens(self) -> tuple[int, int]:
+        """Tokens in and out of all answers that came out of batches so far: half the price is charged for them."""
+        through = self.batching.by_batch if self.batching else None
+        return (through.tokens_in, through.tokens_out) if through else (0, 0)
+
+    @abstractmethod
+    def batch_protocol(self, wire: Wire) -> BatchProtocol:
+        """The server's batch API."""
 
     def line(self, key: str) -> Line:
         """The event loop and the client, which stay warm from one `answer` to the next."""
@@ -183,6 +218,7 @@ class ApiProvider(ABC):
 
         The first error that does not heal ends the batch: nothing new is sent, requests in flight get a few seconds
         to finish, what came in is yielded, then the error is raised (ModelUnavailable, ModelError or Unsupported).
+        Raises SentAhead where that is asked for.
         After `interrupt.requested` nothing new is sent either, and the replies end with those that were in flight.
         """
         if not requests:
@@ -196,8 +232,11 @@ class ApiProvider(ABC):
             with interrupt.listening(drain):
                 while replies := runner.run(batch.next()):
                     yield replies
+                batch.settle()
         finally:
             runner.run(batch.stop())
+        if self.sends_ahead and batch.waiting:
+            raise SentAhead
 
     def secrets(self, key: str) -> str:
         """What must reach neither a message nor the call store, one a line: the key, and what the base URL holds."""
@@ -240,6 +279,8 @@ class _Batch:
         await asyncio.sleep(0)
         self.replies: asyncio.Queue[dict[int, Reply]] = asyncio.Queue()
         self.session = self.provider.open_session(self.key)
+        if self.provider.sends_ahead:
+            self.session.when_sent(self.drain)
         self.working = min(self.working, self.session.at_once)
         self.workers = [asyncio.create_task(self._work(self.session)) for _ in range(self.working)]
 
@@ -248,6 +289,7 @@ class _Batch:
             for unit in self.units:
                 unit_in_hand.set(Unit())
                 asked = await self.provider.ask(session, [self.requests[i] for i in unit])
+                self.provider.settled = True
                 answered = [without_secrets(reply, session.secret) for reply in asked]
                 self.replies.put_nowait(dict(zip(unit, answered, strict=True)))
                 if self.draining:
@@ -296,6 +338,11 @@ class _Batch:
             if worker.done() and not worker.cancelled() and (bug := worker.exception()):
                 raise bug
         raise self.error or ModelError(f"{self.provider.name}: {self.waiting} requests were left without an answer")
+
+    def settle(self) -> None:
+        """Everything was answered, and taken over by whoever asked."""
+        if self.session and not self.waiting:
+            self.session.settle()
 
     async def stop(self) -> None:
         for worker in self.workers:

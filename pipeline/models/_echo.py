@@ -1,7 +1,7 @@
 """The exact log-likelihood of an option, from a completions server that tells the log-probabilities of its prompt.
 
 Prompt and option are sent as one prompt, an option a request, in one of two forms: `echo` with `logprobs` (OpenAI's
-older models, vLLM, SGLang, Together, Fireworks), or vLLM's `prompt_logprobs`. One token is generated beside it, since
+older models and those made after them), or vLLM's `prompt_logprobs`. One token is generated beside it, since
 some servers refuse to generate none and others then do not stop.
 
 What servers do with this cannot be known from their name: some refuse, some ignore it (llama.cpp), and one gives the

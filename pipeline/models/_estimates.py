@@ -83,10 +83,9 @@ def load_of(messages: Messages, calls: int, usual: int, most: int, thoughts: int
 
 
 def together(*loads: Load) -> Load:
-    """The sum of some loads, with what may come on top of each."""
-    parts = [part for load in loads for part in (load, load.fallback) if part]
+    """The sum of some loads that have no fallback."""
     names = ("calls", "bytes_in", "messages", "tokens_out", "most_tokens_out")
-    return Load(**{name: sum(getattr(part, name) for part in parts) for name in names})
+    return Load(**{name: sum(getattr(load, name) for load in loads) for name in names})
 
 
 def with_instruction(messages: Messages, text: str) -> Messages:

@@ -110,8 +110,8 @@ class CallError(Exception):
 
     @property
     def asks_for_less(self) -> bool:
-        """Whether the server says that it gets more requests than it wants."""
-        return self.heals and self.status in {429, 503, 529}
+        """Whether the server gets more requests than it wants: it says so, or does not answer in time."""
+        return self.heals and (self.status in {429, 503, 529} or self.kind == "timeout")
 
 
 def _heals(status: int | None, text: str) -> bool:
@@ -129,7 +129,7 @@ def as_call_error(error: Any) -> CallError:
         # The SDK says "Connection error."; what it was (refused, no such name, a certificate) stands in the cause.
         cause = "" if timed_out else str(error.__cause__ or "")
         return CallError(cause or str(error) or "connection error", code="timeout" if timed_out else "")
-    message, code = _message_in(error.body, str(error.message))
+    message, code = message_in(error.body, str(error.message))
     headers = error.response.headers
     asked = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
     without_credit = status == 429 and _NO_CREDIT.search(f"{code} {message}")
@@ -145,14 +145,15 @@ def read_object(text: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CallError(f"the answer is not a JSON object but {str(text)[:80]!r}", 200, heals=True)
     if error := value.get("error"):
-        message, code = _message_in(value, str(error))
+        message, code = message_in(value, str(error))
         status = int(code) if code.isdigit() and 400 <= int(code) < 600 else None
         heals = None if status else bool(_PASSES.search(f"{code} {message}"))
         raise CallError(f"an answer with status 200 holds an error: {message}", status or 200, code, heals=heals)
     return value
 
 
-def _message_in(body: Any, fallback: str) -> tuple[str, str]:
+def message_in(body: Any, fallback: str) -> tuple[str, str]:
+    """Message and code of the error in a body, as both APIs send it; `fallback` and "" where there is none."""
     inner = body.get("error", body) if isinstance(body, Mapping) else None
     if not isinstance(inner, Mapping):
         return (inner if isinstance(inner, str) else fallback), ""

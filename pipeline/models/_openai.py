@@ -10,8 +10,9 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from pipeline.errors import Unsupported
@@ -48,7 +49,7 @@ from pipeline.models._estimates import (
     together,
 )
 from pipeline.models._faults import CallError, refused_parameter, scrub
-from pipeline.models._session import Session
+from pipeline.models._session import Session, Superseded
 from pipeline.models._thoughts import THINKING_TOKENS, THINKS, has_thoughts
 from pipeline.ports import (
     Choice,
@@ -63,6 +64,9 @@ from pipeline.ports import (
     SampleRequest,
 )
 from pipeline.schema import ModelInfo
+
+if TYPE_CHECKING:
+    from pipeline.models._batch_protocol import BatchProtocol, Wire
 
 _REFUSED_INPUT = {"content_filter", "content_policy_violation", "invalid_prompt"}
 _NO_SYSTEM = re.compile(
@@ -84,6 +88,8 @@ class OpenAiProvider(ApiProvider):
     """The server goes on from a last turn of the assistant."""
     answers_at_once: bool = False
     """Found out: it does not think unseen, where the options had next to no probability."""
+    batch_setting: str = ""
+    """The variable that would say that the server has a batch API; "" where it is known to have one."""
 
     def __post_init__(self) -> None:
         self._scorer = EchoScorer(self.model, self.name, self.note)
@@ -127,6 +133,19 @@ class OpenAiProvider(ApiProvider):
         )
         return openai, client
 
+    def use_batches(self, folder: Path) -> None:
+        """As for every API. A compatible server is taken to have no batch API unless a setting says that it has."""
+        if self.batch_setting:
+            self.note(f"{self.name} is asked live; {self.batch_setting}=1 says that its server has a batch API")
+        else:
+            super().use_batches(folder)
+
+    def batch_protocol(self, wire: Wire) -> BatchProtocol:
+        """OpenAI's Batch API."""
+        from pipeline.models._batch_openai import OpenAiBatches
+
+        return OpenAiBatches(wire, self.official)
+
     def load(self, request: Request) -> Load:
         """A sample, an exact or listed choice or the samples that stand for it, or a text to embed."""
         if isinstance(request, EmbeddingRequest):
@@ -141,17 +160,13 @@ class OpenAiProvider(ApiProvider):
             return sampled
         messages, options = dialect.sent(request.messages), len(request.options)
         if self.api == "chat" or self._scorer.form == "":
-            return replace(load_of(messages, 1, 1, positions_needed(request.options)), fallback=together(sampled))
+            return replace(load_of(messages, 1, 1, positions_needed(request.options)), fallback=sampled)
         listed = load_of(messages, 1 + CHECKS * (self._scorer.form is None), 1, 1)
         return replace(load_of(messages, options, 1, 1), fallback=together(listed, sampled))
 
     def _written(self, messages: Messages, calls: int, usual: int, most: int) -> Load:
-        """The load of texts; a model that is not known to think may turn out to, and is then asked once more."""
         dialect = self._dialect(frozenset(self.refused))
-        sent = dialect.sent(messages)
-        if dialect.thinks or self.official:
-            return load_of(sent, calls, usual, most, THINKING_TOKENS if dialect.thinks else 0)
-        return replace(load_of(sent, calls, usual, most), fallback=load_of(sent, calls, usual, most, THINKING_TOKENS))
+        return load_of(dialect.sent(messages), calls, usual, most, THINKING_TOKENS if dialect.thinks else 0)
 
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
         """What the 400 refuses: an optional parameter, a system turn, or so long a list of tokens."""
@@ -211,7 +226,10 @@ class OpenAiProvider(ApiProvider):
 
         try:
             reply, thought = await session.call(
-                self._path, build, lambda answer: (read_sample(answer, request, dialect), has_thoughts(answer))
+                self._path,
+                build,
+                lambda answer: (read_sample(answer, request, dialect), has_thoughts(answer)),
+                request,
             )
         except CallError as fault:
             if fault.status == 400 and fault.code in _REFUSED_INPUT:
@@ -232,7 +250,7 @@ class OpenAiProvider(ApiProvider):
             exact = await self._exact(session, request) if self.api == "completions" else None
             if reply := exact or await self._listed(session, request):
                 return reply
-        samples = [await self._sample(session, draw) for draw in draws(request, self.samples)]
+        samples = await session.together(self._sample(session, draw) for draw in draws(request, self.samples))
         return choice_from_samples(samples, request.options)
 
     async def _exact(self, session: Session, request: ChoiceRequest) -> Choice | None:
@@ -249,16 +267,26 @@ class OpenAiProvider(ApiProvider):
     async def _listed(self, session: Session, request: ChoiceRequest) -> Choice | None:
         """The choice from the most probable tokens; None where there are none, or none of the answer's own."""
         dialect = self._dialect(frozenset())
+
+        def build(refused: frozenset[str]) -> dict[str, Any]:
+            now = self._dialect(refused)
+            if not now.gives_logprobs:
+                raise Superseded
+            return choice_body(request, now)
+
         try:
             reply, thought = await session.call(
                 self._path,
-                lambda refused: choice_body(request, self._dialect(refused)),
+                build,
                 lambda answer: (read_choice(answer, request, dialect), has_thoughts(answer)),
+                request,
             )
         except CallError as fault:
             if fault.status == 400 and fault.code in _REFUSED_INPUT:
                 return read_choice(DECLINED, request, dialect)
             raise
+        except Superseded:
+            return None
         if thought:
             self._thinks_after_all()
             return None

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,10 +17,11 @@ from pipeline.models._faults import CallError, Contact, as_call_error, read_obje
 
 if TYPE_CHECKING:
     from pipeline.models._api import ApiProvider
+    from pipeline.ports import Request
 
 T = TypeVar("T")
 
-_MOST_REBUILDS = 10
+MOST_REBUILDS = 10
 MOST_IN_HAND_PER_PLACE = 4
 """Units of work in hand for each request in flight: those that wait for another try leave their place to others."""
 _TOLD_SECONDS = 5.0
@@ -38,6 +39,10 @@ class Unit:
 unit_in_hand: ContextVar[Unit] = ContextVar("unit_in_hand")
 
 
+class Superseded(Exception):
+    """Raised by a `build` whose call has become pointless by what was learned meanwhile; comes out of `call`."""
+
+
 class Session(ABC):
     """What the requests of one `answer` go through. Providers put everything that they send into `call`."""
 
@@ -52,15 +57,27 @@ class Session(ABC):
         path: str,
         build: Callable[[frozenset[str]], dict[str, Any]],
         read: Callable[[dict[str, Any]], T],
+        request: Request | None = None,
     ) -> T:
         """What `read` makes of the server's answer to the body that `build` makes of the refused parameters.
 
+        `request` is what the body is built from, if the answer may take long: it names the call beyond this run.
         `read` raises CallError, KeyError, TypeError, ValueError or AttributeError for an answer of another form.
         Raises CallError when nothing helps.
         """
 
+    async def together(self, calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """The answers of several calls of one unit of work: one after the other, so that few units are half done."""
+        return [await call for call in calls]
+
     def drain(self) -> None:  # noqa: B027  # Not every kind of session has waits to end.
         """Send nothing new and wait for nothing but the answers that are on their way. Called once, in the loop."""
+
+    def when_sent(self, listener: Callable[[], object]) -> None:  # noqa: B027  # Nothing waits in every kind of session.
+        """Call `listener` once everything that was asked is on its way and its answers may take long."""
+
+    def settle(self) -> None:  # noqa: B027  # Not every kind of session has something to settle.
+        """Every reply of the `answer` has been taken over, and is stored where it is to be stored."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -76,17 +93,24 @@ class Line:
         self.runner = asyncio.Runner()
         self.sdk, self.client = provider.open_client(key)
         limits = (policy.concurrency, policy.requests_per_minute, policy.tokens_per_minute)
-        self.admission = Admission(*limits, sleep=policy.sleep)
+        self.admission = Admission(*limits, patience=policy.request_seconds / 2, sleep=policy.sleep)
         self.contact = Contact()
         self.quiet_until = 0.0
 
     def close(self) -> None:
-        """Close client and loop. Inside another running loop nothing can be awaited; the process's end does it then."""
+        """Close client and loop: now, or with the next line where another loop runs in this thread."""
+        _hung_up.append(self)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            self.runner.run(self.client.close())
-            self.runner.close()
+            while _hung_up:
+                line = _hung_up.pop()
+                line.runner.run(line.client.close())
+                line.runner.close()
+
+
+_hung_up: list[Line] = []
+"""Lines that are no longer needed and still to be closed; the garbage collector may find them at any moment."""
 
 
 class LiveSession(Session):
@@ -104,23 +128,30 @@ class LiveSession(Session):
         path: str,
         build: Callable[[frozenset[str]], dict[str, Any]],
         read: Callable[[dict[str, Any]], T],
+        request: Request | None = None,
     ) -> T:
         """POST what `build` makes of the refused parameters, and `read` the answer; faults that heal are retried.
 
         A parameter that a 400 refuses is left out from then on. Raises CallError when nothing helps.
         """
-        for _ in range(_MOST_REBUILDS):
-            tries = retrying(self.provider.policy, self._sleep, self.line.contact, self._tell_wait)
+        for _ in range(MOST_REBUILDS):
+            tries = retrying(self.provider.policy, self._sleep, self.line.contact, self.tell_wait)
             try:
                 return await tries(self._try, path, build, read)
             except CallError as fault:
-                lesson = self.provider.learn(fault, fault.body) if fault.refuses else None
-                if lesson is None:
+                if not self.learns(fault):
                     raise
-                if lesson not in self.provider.refused:
-                    self.provider.refused.add(lesson)
-                    self._tell(f"does not take {lesson}; going on without it")
         raise CallError("the server keeps refusing parameters of the request", 400)
+
+    def learns(self, fault: CallError) -> bool:
+        """Whether a fault says what to leave out of the body that was sent; from then on it is left out."""
+        lesson = self.provider.learn(fault, fault.body) if fault.refuses else None
+        if lesson is None:
+            return False
+        if lesson not in self.provider.refused:
+            self.provider.refused.add(lesson)
+            self.tell(f"does not take {lesson}; going on without it")
+        return True
 
     async def _try(
         self,
@@ -132,12 +163,13 @@ class LiveSession(Session):
         expected = _expected_tokens(build(frozenset(refused))) if self.provider.policy.tokens_per_minute else 0
         with nullcontext() if _unit().paid else self._ends_on_drain():
             place = await admission.enter(expected)
-        # Built only now: while this waited others may have learned what the model does not take.
-        body = build(frozenset(refused))
+        # Built only then: while this waited others may have learned what the model does not take.
         used, limited, pause = None, False, 0.0
+        body: dict[str, Any] = {}
         try:
+            body = build(frozenset(refused))
             answer = await self._post(path, body)
-            reply = _read(answer, read)
+            reply = understood(answer, read)
             used = _used_tokens(answer) or expected
             _unit().paid = self.line.contact.understood = True
             return reply
@@ -189,14 +221,16 @@ class LiveSession(Session):
         for task in self._waiting:
             task.cancel()
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
+        """A line for the user, without the key."""
         self.provider.note(f"{self.provider.name} {scrub(text, self.secret)}")
 
-    def _tell_wait(self, seconds: float, fault: CallError) -> None:
+    def tell_wait(self, seconds: float, fault: CallError) -> None:
+        """Say that there is a wait before another try, if it is a long one."""
         if seconds >= _TOLD_SECONDS and time.monotonic() >= self.line.quiet_until:
             self.line.quiet_until = time.monotonic() + seconds
             said = f"{fault.status or 'no answer'}: {fault.message[:120]}"
-            self._tell(f"waits {seconds:.0f} s before another try ({said})")
+            self.tell(f"waits {seconds:.0f} s before another try ({said})")
 
     async def close(self) -> None:
         """Nothing to close: the line stays warm for the next `answer`."""
@@ -206,7 +240,8 @@ def _unit() -> Unit:
     return unit_in_hand.get(Unit())
 
 
-def _read(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> T:
+def understood(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> T:
+    """What `read` makes of an answer. Raises a CallError that heals where it is of another form."""
     try:
         return read(answer)
     except (KeyError, TypeError, ValueError, AttributeError) as form:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Unsupported, UsageError
 from pipeline.models._api import (
@@ -40,6 +40,9 @@ from pipeline.models._session import Session
 from pipeline.models._thoughts import THINKING_TOKENS
 from pipeline.ports import Choice, ChoiceRequest, Completion, Load, Message, Reply, Request, SampleRequest
 from pipeline.schema import ModelInfo
+
+if TYPE_CHECKING:
+    from pipeline.models._batch_protocol import BatchProtocol, Wire
 
 _ADDRESS = "https://api.anthropic.com"
 _ALWAYS_THINKS = re.compile(r"claude-(fable|mythos|opus-5-5)")
@@ -162,6 +165,12 @@ class AnthropicProvider(ApiProvider):
         )
         return anthropic, client
 
+    def batch_protocol(self, wire: Wire) -> BatchProtocol:
+        """Message Batches."""
+        from pipeline.models._batch_anthropic import AnthropicBatches
+
+        return AnthropicBatches(wire)
+
     def load(self, request: Request) -> Load:
         """A sample, or the samples that stand for a choice; nothing for what the API cannot do."""
         thoughts = THINKING_TOKENS if always_thinks(self.model, frozenset(self.refused)) else 0
@@ -198,6 +207,7 @@ class AnthropicProvider(ApiProvider):
             "/v1/messages",
             lambda refused: sample_body(request, self.model, refused),
             lambda answer: read_sample(answer, request, self._repeats()),
+            request,
         )
 
     def _repeats(self) -> bool:
@@ -206,7 +216,7 @@ class AnthropicProvider(ApiProvider):
         return always_thinks(self.model, refused) or "prefill" in refused or self.base_url != _ADDRESS
 
     async def _choose(self, session: Session, request: ChoiceRequest) -> Choice:
-        samples = [await self._sample(session, draw) for draw in draws(request, self.samples)]
+        samples = await session.together(self._sample(session, draw) for draw in draws(request, self.samples))
         return choice_from_samples(samples, request.options)
 
 

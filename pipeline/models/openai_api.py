@@ -4,6 +4,7 @@ NAME_BASE_URL says where it is, NAME_API_KEY holds its key (not needed for a ser
 `chat` (the default) or `completions`, which shows the model the dialog in the Human/Assistant form: for base models.
 NAME_PREFILL=1 says that the server goes on from a last turn of the assistant (vLLM, llama.cpp, OpenRouter for most
 models); without it such a turn becomes an instruction, since a server that answers it would not say so.
+NAME_BATCH=1 says that the server has OpenAI's batch API, which --batch then uses.
 In the variables NAME is in capitals with underscores for dashes.
 """
 
@@ -43,6 +44,7 @@ def connect(name: str, note: Note | None = None) -> OpenAiProvider:
         note=note or (lambda text: None),
         api="completions" if api == "completions" else "chat",
         prefills=_switch(f"{prefix}_PREFILL"),
+        batch_setting="" if _switch(f"{prefix}_BATCH") else f"{prefix}_BATCH",
     )
 
 

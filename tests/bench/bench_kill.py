@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--size", choices=("quick", "full"), default="quick")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    kills, n = (20, 600) if args.size == "full" else (6, 200)
+    kills, n = (20, 420) if args.size == "full" else (6, 200)
     with served() as server, tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         whole = Command(server, Path(folder) / "whole", n)

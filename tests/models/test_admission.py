@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -107,6 +108,36 @@ def test_the_window_settles_near_what_the_server_takes(capacity: int) -> None:
         assert server.refused < 0.25 * server.answered
 
     simulated(run())
+
+
+def test_a_small_server_that_queues_in_silence_is_not_sent_more_than_it_answers_in_time() -> None:
+    tries: Counter[int] = Counter()
+
+    async def run() -> float:
+        admission, slots = Admission(100, patience=60), asyncio.Semaphore(2)
+
+        async def ask() -> None:
+            async with slots:
+                await asyncio.sleep(10)
+
+        async def work(i: int) -> None:
+            answered = False
+            while not answered:
+                tries[i] += 1
+                place = await admission.enter()
+                try:
+                    await asyncio.wait_for(ask(), 120)
+                    answered = True
+                except TimeoutError:
+                    pass
+                admission.leave(place, 0 if answered else None, limited=not answered)
+
+        await asyncio.gather(*(work(i) for i in range(300)))
+        return asyncio.get_running_loop().time()
+
+    assert simulated(run()) < 1.1 * 300 * 10 / 2, "next to nothing was computed in vain"
+    assert max(tries.values()) <= 3
+    assert tries.total() < 1.2 * 300
 
 
 def test_one_burst_of_refusals_halves_the_window_once() -> None:

@@ -367,7 +367,7 @@ def test_a_compatible_server_is_found_by_the_variables_of_its_name(monkeypatch: 
     monkeypatch.setenv("MY_BOX_PREFILL", "maybe")
     with pytest.raises(UsageError, match="MY_BOX_PREFILL"):
         openai_api.connect("my-box/qwen/qwen3")
-    monkeypatch.setenv("MY_BOX_API", "chat")
+    monkeypatch.delenv("MY_BOX_PREFILL")
     for url in ("localhost:8000", "http://s3cret@host:port/v1", "http://[s3cret/v1", "https://host/v1?key=s3cret"):
         monkeypatch.setenv("MY_BOX_BASE_URL", url)
         with pytest.raises(UsageError, match="MY_BOX_BASE_URL") as caught:

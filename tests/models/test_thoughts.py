@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.budget import BudgetReached, Purse
+from pipeline.calls import CallStore, StoredModel
 from pipeline.models._dialect import Dialect, choice_body, sample_body
 from pipeline.models._faults import Policy
 from pipeline.models._openai import OpenAiProvider
 from pipeline.models._thoughts import THINKING_TOKENS, THINKS, thinks_by_name, without_thoughts
 from pipeline.ports import Choice, ChoiceRequest, Completion, Message, Request, SampleRequest
+from pipeline.prices import Price
 
 from .loopback import Call, FaultServer, Step, serving
 
@@ -111,6 +115,20 @@ def test_the_first_token_of_a_thought_is_never_taken_for_an_answer(style: str) -
     assert {reply.estimator for reply in replies} == {"samples"}
     assert all(reply.mass == 1 and reply.log_odds(0) > 1 for reply in replies)
     assert sum("logprobs" in body for body in thinker.bodies) == listings == 1, "the list is not asked for again"
+
+
+def test_under_a_budget_one_request_finds_out_what_the_others_may_cost(tmp_path: Path) -> None:
+    thinker = Thinker("reasoning_content")
+    price = Price(input=0.0, output=1.0, source="given")
+    with serving(thinker) as server:
+        purse = Purse(ceiling=3.2 * (THINKING_TOKENS + SAMPLE.max_tokens) / 1e6)
+        model = StoredModel(provider(server, []), CallStore(tmp_path), price=price, purse=purse)
+        many = [replace(SAMPLE, index=i) for i in range(200)]
+        with pytest.raises(BudgetReached):
+            model.sample(many)
+    assert thinker.bodies[0]["max_tokens"] == 20 and thinker.bodies[1]["max_tokens"] > THINKING_TOKENS
+    assert all(body["max_tokens"] > THINKING_TOKENS for body in thinker.bodies[1:])
+    assert purse.spent <= purse.ceiling
 
 
 def test_a_model_that_puts_little_on_the_options_is_watched_once_and_believed_if_it_does_not_think() -> None:
