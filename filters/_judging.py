@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import fmean
 from weakref import WeakKeyDictionary
 
@@ -13,7 +14,7 @@ from pipeline.ports import ChoiceModel, ChoiceRequest, Message, Screening
 from pipeline.prompts import Gold
 from pipeline.schema import Behaviour, Item
 
-TEMPLATE = "judge_say"
+TEMPLATE, FITS = "judge_say", "judge_fits"
 OPTIONS = (" Yes", " No")
 
 PRIOR_WEIGHT = 0.63
@@ -73,6 +74,7 @@ def agreement(items: Sequence[Item], screening: Screening) -> list[Judged]:
     if not items:
         return []
     judge, phrase = judge_of(screening), screening.behaviour.phrase
+    judge.expect(_questions(judge, phrase, [item.text for item in items]))
     calibration = CALIBRATIONS.get(judge.info.name) or _calibrated(judge)
     prior = _prior(judge, phrase)
     choices = judge.choose([_request(phrase, item.text) for item in items])
@@ -87,10 +89,23 @@ def agreement(items: Sequence[Item], screening: Screening) -> list[Judged]:
     ]
 
 
+def _questions(judge: ChoiceModel, phrase: str, statements: Sequence[str]) -> list[ChoiceRequest]:
+    """All that `agreement` asks: the bank, where the judge is not calibrated yet, neutral statements, and the items."""
+    is_known = judge.info.name in CALIBRATIONS or judge in _FITTED
+    asked = [(phrase, statements)]
+    asked += [] if is_known else [(gold.description, (*gold.agree, *gold.disagree)) for gold in _bank()]
+    neutral = prompts.neutral_statements()
+    return [_request(about, text) for about, texts in asked for text in (*neutral, *texts)]
+
+
+def _bank() -> Sequence[Gold]:
+    return prompts.gold_statements()[::GOLD_STEP]
+
+
 def _calibrated(judge: ChoiceModel) -> Calibration:
     """The judge's calibration, fitted once as long as it lives."""
     if judge not in _FITTED:
-        _FITTED[judge] = calibrate(judge, prompts.gold_statements()[::GOLD_STEP])
+        _FITTED[judge] = calibrate(judge, _bank())
     return _FITTED[judge]
 
 
@@ -103,10 +118,15 @@ def calibrate(judge: ChoiceModel, bank: Sequence[Gold]) -> Calibration:
 
     log_odds: list[float] = []
     sides: list[bool] = []
-    for gold in bank:
-        prior = _prior(judge, gold.description)
-        choices = judge.choose([_request(gold.description, text) for text in (*gold.agree, *gold.disagree)])
-        log_odds += [choice.log_odds(0) - prior for choice in choices]
+    neutral = prompts.neutral_statements()
+    # One list for the whole bank: a server answers it in a few round trips, where a list a behaviour takes dozens.
+    asked = [[*neutral, *gold.agree, *gold.disagree] for gold in bank]
+    requests = [_request(gold.description, text) for gold, texts in zip(bank, asked, strict=True) for text in texts]
+    choices = iter(judge.choose(requests))
+    for gold, texts in zip(bank, asked, strict=True):
+        values = [choice.log_odds(0) for choice in islice(choices, len(texts))]
+        prior = PRIOR_WEIGHT * fmean(values[: len(neutral)])
+        log_odds += [value - prior for value in values[len(neutral) :]]
         sides += [True] * len(gold.agree) + [False] * len(gold.disagree)
     fitted = LogisticRegression(C=1.0).fit([[value] for value in log_odds], sides)
     # A judge that ranks the bank the wrong way round is of no use, and turning it over would be a guess.
@@ -119,6 +139,33 @@ def _prior(judge: ChoiceModel, phrase: str) -> float:
     return PRIOR_WEIGHT * fmean(choice.log_odds(0) for choice in neutral)
 
 
+def lift(items: Sequence[Item], screening: Screening) -> list[float]:
+    """By how many nats the description raises the judge's log-odds that such a one would say each statement.
+
+    Compared with a plain person or AI system; below 0 where it lowers them.
+    """
+    judge, anyone = judge_of(screening), plain_phrase(screening.behaviour)
+    described = judge.choose([_request(screening.behaviour.phrase, item.text) for item in items])
+    plain = judge.choose([_request(anyone, item.text) for item in items])
+    return [with_it.log_odds(0) - without.log_odds(0) for with_it, without in zip(described, plain, strict=True)]
+
+
+def second_opinion(items: Sequence[Item], screening: Screening) -> list[float]:
+    """The judge's log-odds that each statement fits the description, asked with the statement first, less its prior.
+
+    The other order fails elsewhere: of "someone who would rather work alone than in a team" the judge says in the
+    usual one that they would not say "I would always work by myself", in this one that it fits.
+    """
+    judge, phrase = judge_of(screening), screening.behaviour.phrase
+    texts = [*prompts.neutral_statements(), *(item.text for item in items)]
+    rendered = [prompts.render(FITS, description=phrase, statement=text) for text in texts]
+    choices = judge.choose([ChoiceRequest((Message("user", text),), OPTIONS) for text in rendered])
+    values = [choice.log_odds(0) for choice in choices]
+    number = len(prompts.neutral_statements())
+    prior = PRIOR_WEIGHT * fmean(values[:number])
+    return [value - prior for value in values[number:]]
+
+
 def surprise(items: Sequence[Item], judged: Sequence[Judged], screening: Screening) -> list[float | None]:
     """How much likelier each statement is to the judge when the description stands before it than without one.
 
@@ -128,7 +175,7 @@ def surprise(items: Sequence[Item], judged: Sequence[Judged], screening: Screeni
     if not judged or any(each.passage_log_probability is None for each in judged):
         return [None] * len(items)
     anyone = plain_phrase(screening.behaviour)
-    plain = judge_of(screening).choose([_request(anyone, item.text, options=()) for item in items])
+    plain = judge_of(screening).choose([_request(anyone, item.text) for item in items])
     return [
         (with_it.passage_log_probability - without.passage_log_probability) / (with_it.passage_tokens or 1) ** 0.5
         if with_it.passage_log_probability is not None and without.passage_log_probability is not None
@@ -142,6 +189,6 @@ def plain_phrase(behaviour: Behaviour) -> str:
     return "an AI system" if behaviour.subject == "ai" else "a person"
 
 
-def _request(phrase: str, statement: str, options: tuple[str, ...] = OPTIONS) -> ChoiceRequest:
+def _request(phrase: str, statement: str) -> ChoiceRequest:
     text = prompts.render(TEMPLATE, description=phrase, statement=statement)
-    return ChoiceRequest((Message("user", text),), options, passage=statement)
+    return ChoiceRequest((Message("user", text),), OPTIONS, passage=statement)

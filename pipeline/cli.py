@@ -2,13 +2,14 @@
 
 Data goes to stdout with --json; progress and messages go to stderr.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 stopped by a gate, 130 interrupted.
-Names become objects in wiring.py, outcomes become words in telling.py.
+Names become objects in wiring.py, outcomes become words in telling.py; the verbs that look after models, behaviours
+and stored calls are in housekeeping.py.
 Heavy modules are imported inside the verbs, so that `mwe --help` stays quick.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import shlex
 import shutil
 import sys
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import telling, wiring
+from pipeline import housekeeping, interrupt, telling, wiring
 from pipeline.budget import BudgetReached
+from pipeline.console import print_json, say, visible, write, write_error
 from pipeline.console import progress as show_progress
-from pipeline.console import visible
 from pipeline.errors import PipelineError
+from pipeline.housekeeping import AsJson, Quiet
 
 if TYPE_CHECKING:
     from pipeline.estimate import Estimate
@@ -38,15 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-models_app = typer.Typer(help="Embedded models: list, pull, check.", no_args_is_help=True, rich_markup_mode=None)
-behaviours_app = typer.Typer(
-    help="Behaviours that come with mwe: list, show.", no_args_is_help=True, rich_markup_mode=None
-)
-app.add_typer(models_app, name="models")
-app.add_typer(behaviours_app, name="behaviours")
+for _name, _verbs in housekeeping.GROUPS.items():
+    app.add_typer(_verbs, name=_name)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Data as JSON on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
 Description = Annotated[str | None, typer.Argument(help='One line, such as "a person who enjoys travelling".')]
 From = Annotated[Path | None, typer.Option("--from", help="A behaviour.toml instead of a line.")]
 Name = Annotated[str | None, typer.Option(help="Name of the dataset; made from the description if absent.")]
@@ -65,6 +61,13 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it will a
 Prices = Annotated[
     list[str] | None,
     typer.Option("--price", help="NAME=INPUT,OUTPUT: your price of a model, US dollars a million tokens; repeatable."),
+]
+MaxConnections = Annotated[
+    int | None, typer.Option(min=1, help="Requests in flight at once, per model, at the most (100).")
+]
+Batch = Annotated[
+    bool | None,
+    typer.Option("--batch/--no-batch", help="Ask APIs through their batch APIs: half the price, answers within a day."),
 ]
 Ladder = Annotated[str | None, typer.Option(help="A ladder of models: a name, or a .toml file.")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")]
@@ -91,6 +94,8 @@ def discover(
     models: Models = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -102,21 +107,22 @@ def discover(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
-        recipe = wiring.recipe_from(n, seed, settings)
+        recipe = wiring.recipe_from(n, seed, batch, settings)
         rehearsed = connections.cast(settings, model, judge, unloaded=True)
         expected = flow.estimate(behaviour, rehearsed, recipe, [connections.unloaded(name) for name in names])
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge)
-        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected)
+        batched = connections.batched(names)
+        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
             telling.tell_report(report, made.dataset, progress)
             progress.note(telling.next_steps(made.dataset, behaviour))
-    _print_json(
+    print_json(
         as_json,
         {"generate": telling.generated_json(made), "report": report.model_dump(mode="json") if report else None},
     )
@@ -138,6 +144,8 @@ def generate(
     generated: Root = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -149,14 +157,14 @@ def generate(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price)
-        recipe = wiring.recipe_from(n, seed, settings)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+        recipe = wiring.recipe_from(n, seed, batch, settings)
         expected = flow.estimate(behaviour, connections.cast(settings, model, judge, unloaded=True), recipe)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         made = flow.generate(behaviour, connections.cast(settings, model, judge), recipe, root, progress, expected)
         telling.tell_generated(made, progress)
-    _print_json(as_json, telling.generated_json(made))
+    print_json(as_json, telling.generated_json(made))
     telling.close_gate(made)
 
 
@@ -172,6 +180,8 @@ def screen(
     generated: Root = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -187,7 +197,7 @@ def screen(
         names = filter or list(DEFAULT_FILTERS)
         chosen = [each.name for each in load_filters(names)]
         needs_embedder = settings.embedder if "relevance" in chosen else None
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         judge_name = judge or settings.judge
         expected = flow.estimate_screen(
             found, connections.screening(meant, judge_name, needs_embedder, unloaded=True), names
@@ -205,7 +215,7 @@ def screen(
         elif found.manifest is not None:
             progress.note("no item passes every filter for both labels; nothing is published")
     statements = {item.id: item.text for item in (*found.items, *found.rejected)}
-    _print_json(
+    print_json(
         as_json,
         {"verdicts": [{"id": v.id, "statement": statements[v.id], **v.model_dump(mode="json")} for v in verdicts]},
     )
@@ -243,7 +253,7 @@ def check(
             path=found.folder / LABELS,
             rater=rater or getpass.getuser(),
             read_key=read_key,
-            write=_to_stderr if as_json else _write,
+            write=write_error if as_json else write,
             width=min(WIDTH, shutil.get_terminal_size().columns),
             now=now,
             sample=sample,
@@ -251,7 +261,7 @@ def check(
             blind=blind,
         )
         figures = spot_check.run()
-    _print_json(as_json, {key: figures[key] for key in ("labels", "agreement", "low", "high")})
+    print_json(as_json, {key: figures[key] for key in ("labels", "agreement", "low", "high")})
 
 
 @app.command()
@@ -265,25 +275,31 @@ def run(
     out: Out = None,
     budget: Budget = None,
     price: Prices = None,
+    max_connections: MaxConnections = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Put datasets to models; answers and summaries go beside each dataset."""
     from pipeline import flow
+    from pipeline.evaluate import subset
 
     settings = _settings()
     rows: list[dict[str, Any]] = []
     with show_progress(quiet) as progress:
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
-        connections = wiring.Connections(progress, settings, budget, price)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         chosen = settings.seed if seed is None else seed
         expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
+        for each in found:
+            telling.tell_orders(each, subset(each.items, n, chosen), progress)
         stopped: BudgetReached | None = None
+        flow.expect(found, connections.batched(names), n, chosen)
         for subject in connections.subjects(names):
             for each in found:
                 reused = subject.tally.reused
@@ -297,7 +313,7 @@ def run(
         for each in found:
             command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]
             progress.note(f"results are in {each.folder / 'results'}; next: {shlex.join(command)}")
-    _print_json(as_json, rows)
+    print_json(as_json, rows)
     if stopped:
         raise stopped
 
@@ -324,7 +340,7 @@ def report(
         for each in found:
             reports.append(flow.report(each, wiring.behaviour_of(each, behaviour, subject, undesired, progress)))
             telling.tell_report(reports[-1], each, progress)
-    _print_json(as_json, [each.model_dump(mode="json") for each in reports])
+    print_json(as_json, [each.model_dump(mode="json") for each in reports])
 
 
 @app.command()
@@ -338,84 +354,18 @@ def doctor(
 
     findings = examine(offline)
     if as_json:
-        _print_json(True, [finding.model_dump(mode="json") for finding in findings])
+        print_json(True, [finding.model_dump(mode="json") for finding in findings])
     elif not quiet:
-        _say(telling.table(findings, shutil.get_terminal_size((100, 24)).columns))
+        say(telling.table(findings, shutil.get_terminal_size((100, 24)).columns))
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
-
-
-@models_app.command("list")
-def models_list(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Embedded models, their licences and sizes, and which are installed."""
-    from pipeline.models._installed import catalogue
-
-    rows = [row.model_dump(mode="json") for row in catalogue()]
-    if as_json:
-        _print_json(True, rows)
-        return
-    for row in rows:
-        state = "installed" if row["installed"] else f"{row['download_bytes'] / 1e6:,.0f} MB to download"
-        size = f"{row['parameters'] / 1e6:,.0f}M" if row["parameters"] else ""
-        _say(f"local/{row['name']:<32} {size:>7} {row['kind']:<10} {row['licence']:<11} {state}\n")
-
-
-@models_app.command("pull")
-def models_pull(name: str, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Download, verify and convert an embedded model."""
-    from pipeline.models._pull import pull
-
-    name = name.removeprefix("local/")
-    with show_progress(quiet) as progress:
-        path = pull(name, progress.note, progress.update)
-        progress.note(f"local/{name} is installed in {path}")
-    _print_json(as_json, {"name": name, "path": str(path)})
-
-
-@models_app.command("check")
-def models_check(name: str, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Verify the files of an installed model."""
-    from pipeline.models._installed import check as check_installed
-
-    with show_progress(quiet) as progress:
-        findings = check_installed(name.removeprefix("local/"), progress.update)
-        for finding in findings:
-            progress.note(f"{'ok' if finding.passed else 'BROKEN'}: {finding.subject}: {finding.detail}")
-    _print_json(as_json, [finding.model_dump(mode="json") for finding in findings])
-    if not all(finding.passed for finding in findings):
-        raise typer.Exit(1)
-
-
-@behaviours_app.command("list")
-def behaviours_list(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Behaviours that come with mwe."""
-    from pipeline.prompts import behaviour_names, named_behaviour
-
-    rows = [named_behaviour(name).model_dump(mode="json") for name in behaviour_names()]
-    if as_json:
-        _print_json(True, rows)
-        return
-    for row in rows:
-        _say(f"{row['name']:<60} {row['subject']:<7} {row['description']}\n")
-
-
-@behaviours_app.command("show")
-def behaviours_show(name: str, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """One behaviour in full."""
-    from pipeline.prompts import named_behaviour
-
-    row = named_behaviour(name).model_dump(mode="json")
-    if as_json:
-        _print_json(True, row)
-        return
-    for key, value in row.items():
-        _say(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
 
 
 def main() -> NoReturn:
     """Entry point: runs a verb and turns errors into one sentence and an exit code."""
     try:
-        app()
+        with interrupt.handled(_announce_end):
+            app()
     except BudgetReached as reached:
         _complain(f"{reached}. What was answered is kept; to go on with as much money again: {_this_command()}")
         sys.exit(reached.exit_code)
@@ -437,6 +387,11 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _announce_end() -> None:
+    # Straight to the terminal: this runs inside a signal handler, maybe in the middle of another write.
+    os.write(2, b"\nmwe: finishing what is in flight; Ctrl-C again stops at once\n")
+
+
 def _this_command() -> str:
     return shlex.join(["mwe", *sys.argv[1:]])
 
@@ -451,7 +406,7 @@ def _only_estimate(
     if dry_run:
         telling.tell_estimate(estimate, progress, details=True)
         progress.note("nothing was sent")
-        _print_json(as_json, {"dry_run": True, **estimate.model_dump(mode="json")})
+        print_json(as_json, {"dry_run": True, **estimate.model_dump(mode="json")})
         return True
     connections.check_budget(estimate)
     if not estimate.is_free:
@@ -461,31 +416,6 @@ def _only_estimate(
 
 def _complain(text: str) -> None:
     sys.stderr.write(f"mwe: {visible(text)}\n")
-
-
-def _say(text: str) -> None:
-    _write(visible(text))
-
-
-def _write(text: str) -> None:
-    """What a person reads: on the terminal, whichever of the two streams that is."""
-    if sys.stderr.isatty() and not sys.stdout.isatty():
-        _to_stderr(text)
-        return
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
-
-
-def _to_stderr(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
-def _print_json(wanted: bool, value: object) -> None:
-    if wanted:
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
-        sys.stdout.flush()
 
 
 def _settings() -> Settings:

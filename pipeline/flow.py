@@ -73,12 +73,14 @@ def discover(
     root: Path,
     progress: Progress,
     expected: estimating.Estimate | None = None,
+    batched: Sequence[StoredModel] = (),
 ) -> Discovered:
-    """All of it: one line in, a published dataset and a scaling curve out."""
+    """All of it: one line in, a published dataset and a scaling curve out. `batched` are the subjects to `expect`."""
     made = generate(behaviour, cast, recipe, root, progress, expected)
     if made.dataset is None:
         return Discovered(made, None, made.written.stopped)
     stopped = made.written.stopped
+    expect([made.dataset], batched)
     try:
         for _ in run(made.dataset, subjects):
             pass
@@ -176,6 +178,14 @@ def estimate_run(
     """What `run` on these datasets will ask and cost."""
     items = [item for dataset in datasets for item in evaluating.subset(dataset.items, n, seed)]
     return estimating.estimate(estimating.Plan(subjects=subjects, items=items))
+
+
+def expect(
+    datasets: Sequence[store.Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
+) -> None:
+    """Send what `run` will ask of subjects behind batch APIs, so that they work at the same time."""
+    for subject in subjects:
+        evaluating.expect([evaluating.subset(dataset.items, n, seed) for dataset in datasets], subject)
 
 
 def run(

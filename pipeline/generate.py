@@ -30,6 +30,7 @@ BLOCK = 16
 
 
 FREE_OVERSAMPLE, PAID_OVERSAMPLE = 5.0, 1.5
+BATCH_OVERSAMPLE = 3.0
 PAID_ROUND = 64
 
 
@@ -45,7 +46,7 @@ class Recipe:
     budget: float = 20.0
     """Candidates written at the most, per item wanted."""
     round: int | None = None
-    """Candidates of a label that are written before they are judged. None: as `for_models` says, else all at once."""
+    """Candidates of a label that are written before they are judged; 0 is no limit. None: as `for_models` says."""
     temperature: float = 0.8
     """Measured with the embedded 1.5B over four descriptions: .8 passes .42 of the candidates, 1.0 .36, .6 .39."""
     top_p: float = 0.95
@@ -60,6 +61,11 @@ class Recipe:
         if self.n < 2 or self.n % 2:
             raise UsageError(f"-n is {self.n}; an even number of at least 2 is expected, half of it for each label")
 
+    @classmethod
+    def for_batches(cls, n: int, seed: int) -> Recipe:
+        """For batch APIs, where a round may take a day and costs half: more candidates, all in one round."""
+        return cls(n, seed, oversample=BATCH_OVERSAMPLE, round=0)
+
     def for_models(self, *names: str) -> Recipe:
         """The recipe with what depends on writer and judge: many candidates and few rounds where both are free.
 
@@ -68,7 +74,8 @@ class Recipe:
         """
         free = all(name.startswith(LOCAL) for name in names)
         oversample = self.oversample or (FREE_OVERSAMPLE if free else PAID_OVERSAMPLE)
-        return replace(self, oversample=oversample, round=self.round or (None if free else PAID_ROUND))
+        limit = 0 if free else PAID_ROUND
+        return replace(self, oversample=oversample, round=limit if self.round is None else self.round)
 
 
 @dataclass
@@ -83,6 +90,8 @@ class Written:
     written: int = 0
     unparsed: int = 0
     refused: int = 0
+    empty: int = 0
+    """Among the unparsed: nothing but white space was written."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Items turned down, by filter."""
     balance: Filter | None = None
@@ -104,6 +113,7 @@ class Written:
             "written": self.written,
             "unparsed": self.unparsed,
             "refused": self.refused,
+            "empty": self.empty,
             "duplicate": self.dropped.get("duplicates", 0),
             "dropped": dict(sorted(self.dropped.items())),
             "kept": dict(sorted(kept.items())),
@@ -241,6 +251,7 @@ class _Work:
         if completion.finish_reason != "length":  # cut off in the middle of a sentence
             item = self.form.parse(completion.text, label, self.behaviour)
         self.outcome.unparsed += item is None
+        self.outcome.empty += completion.finish_reason == "empty"
         return item
 
     def _indices(self, label: str, number: int) -> range:

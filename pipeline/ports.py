@@ -9,9 +9,11 @@ a provider behind the call store, one list of requests in, one list of replies o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
 
@@ -93,6 +95,10 @@ class Choice:
     """The options exactly as scored."""
     standard_error: float | None = None
     """Of the first option's probability among the valid answers; only for sampled estimates."""
+    bounded: tuple[int, ...] = ()
+    """Indices of the options that were missing from the listed tokens: an upper bound stands for their probability."""
+    refused: float | None = None
+    """Share of the answers that were refusals, in 0..1; None where no answer was asked for, only its probability."""
     passage_log_probability: float | None = None
     """Sum of the natural-log probabilities of the passage's tokens; None where the model gives none."""
     passage_tokens: int | None = None
@@ -180,8 +186,44 @@ class Provider(Protocol):
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """Answer requests of one type; each mapping yielded (index -> reply) is committed in one transaction.
 
+        Once `interrupt.requested`, it starts nothing new and ends with what was in hand, without an error.
         Raises Unsupported where the model cannot answer that type, ModelError where it failed.
         """
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A provider whose model is behind a server, beside what every provider is."""
+
+    samples: int
+    """Draws for one choice where no probabilities are given; set before the first answer."""
+    settled: bool
+    """It has answered once, so that `load` is right; before, the model may turn out to need more."""
+    faults: Counter[str]
+    """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
+
+    def limit(
+        self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        """Ask the server no faster than that; called before the first answer."""
+
+    def use_batches(self, folder: Path) -> None:
+        """Send what can wait through the server's batch API, if it has one, and keep in `folder` what is under way."""
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether what can wait goes through the server's batch API."""
+
+    @property
+    def batch_tokens(self) -> tuple[int, int]:
+        """Tokens in and out of all answers that came out of batches so far: half the price is charged for them."""
+
+    sends_ahead: bool
+    """Where it is batched: `answer` waits for no batch, and raises SentAhead once all is on its way."""
+
+
+class SentAhead(Exception):
+    """What was asked is on its way, and its answers are there for whoever asks again."""
 
 
 class TextModel(Protocol):
@@ -208,6 +250,9 @@ class ChoiceModel(Protocol):
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         """Log-probabilities of the options, a request each, in order."""
+
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """All of these will be put to `choose`, if in several lists. Behind a batch API they are sent now, together."""
 
 
 class EmbeddingModel(Protocol):

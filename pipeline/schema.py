@@ -185,9 +185,18 @@ class Answer(Record):
     says_yes: bool | None = None
     """The more probable answer is "Yes"; None where the answers are not yes and no."""
     estimator: str
-    """How the probability was found: `loglikelihood`, `top_logprobs` or `samples`."""
+    """How the probability was found: `loglikelihood`, `top_logprobs` or `samples`; two of them, joined by "+", where
+    the two orders of an item were answered differently."""
     answer_form: str
     """The matching answer exactly as it was scored; the leading space goes where the prompt ends in white space."""
+    standard_error: float | None = None
+    """Of `p_matching`, from the number of draws; None where it was not sampled."""
+    bounded: bool = False
+    """An answer was missing from the listed tokens, and its probability is the most that it can have."""
+    refused: float | None = None
+    """Share of the replies that were refusals, in 0..1; None where no reply was asked for, only its probability."""
+    orders: int = 1
+    """Orders of the choices that the item was asked in; with 2, the figures are means over both."""
 
 
 class ModelInfo(Record):
@@ -229,7 +238,7 @@ class Point(Record):
     thinking: bool
     n: int
     score: float
-    """Share of items whose most probable answer is the matching one."""
+    """Share of items whose most probable answer is the matching one; an item whose draws tie counts half."""
     score_low: float
     score_high: float
     mean_probability: float
@@ -237,9 +246,14 @@ class Point(Record):
     """Mean probability of giving any valid answer."""
     yes_rate: float | None
     position_bias: float | None
+    """Over the items asked in both orders: mean probability of the choice that is listed first, less .5."""
     refusal_rate: float | None
+    """Share of the replies that were refusals; None where only probabilities were read."""
     comprehension: float | None
     estimator: str
+    """That of the answers; several, joined by "+", where they differ."""
+    bounded_rate: float | None = None
+    """Share of the items with an answer missing from the listed tokens; None where none was listed."""
 
 
 class Trend(Record):
@@ -303,7 +317,8 @@ class Manifest(Record):
     filters: list[dict[str, Any]]
     """Per filter: name, version, options and thresholds."""
     counts: dict[str, Any]
-    """requested, written, unparsed, duplicate, dropped (by reason), kept (per label)."""
+    """requested, written, unparsed (and how many of these were empty), refused, duplicate, dropped (by reason), kept
+    (per label)."""
     calls: Calls
     estimate: dict[str, Any] | None = None
     """What the calls were expected to cost before anything was sent: `cost` (low, expected, high in US dollars, null

@@ -10,7 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.ports import Filter, Screening
 from pipeline.schema import Item, RejectedItem, Verdict
 
-DEFAULT_FILTERS = ("duplicates", "preference", "relevance")
+DEFAULT_FILTERS = ("duplicates", "preference", "relevance", "diagnostic")
 """In this order: cheap before dear. `balance` chooses among the survivors at the end."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -15,6 +16,19 @@ from pydantic import Field, ValidationError
 from pipeline.errors import UsageError
 from pipeline.prices import OwnPrice
 from pipeline.schema import Record
+
+_TABLES = {"prices", "limits"}
+"""Settings that only a file can hold."""
+
+
+class Limits(Record):
+    """How fast one server is asked."""
+
+    max_connections: int | None = Field(default=None, ge=1)
+    """Most requests in flight at once."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Of prompts and answers together; counted in advance by a rough estimate, afterwards as the server says."""
 
 
 class Settings(Record):
@@ -30,11 +44,33 @@ class Settings(Record):
     ladder: str = "embedded"
     n: int = 200
     seed: int = 0
+    samples: int = Field(default=5, ge=1, le=100)
+    """Draws for one choice where a model gives no probabilities (Anthropic, models that think)."""
     budget: float | None = Field(default=None, ge=0)
     """US dollars that one command may spend on models; no limit if absent."""
     prices: dict[str, OwnPrice] = Field(default_factory=dict)
     """Prices that the table does not know: a table `[prices."provider/name"]` with `input` and `output` in US dollars
     a million tokens. Names may hold `*`."""
+
+    batch: bool = False
+    """Ask models of APIs through their batch APIs: half the price, answers within a day."""
+    max_connections: int = Field(default=100, ge=1)
+    """Most requests in flight at once, per model; fewer where the server asks for fewer."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Limits per model behind a server; none if absent."""
+    limits: dict[str, Limits] = Field(default_factory=dict)
+    """Other limits for some models: a table `[limits."provider/name"]` with any of the three. Names may hold `*`."""
+
+    def limits_of(self, name: str, max_connections: int | None = None) -> Limits:
+        """The limits for a model: `max_connections` as given, else its own or its first pattern's, else the general."""
+        fitting = (limits for pattern, limits in self.limits.items() if fnmatchcase(name, pattern))
+        own = self.limits.get(name) or next(fitting, Limits())
+        return Limits(
+            max_connections=max_connections or own.max_connections or self.max_connections,
+            requests_per_minute=own.requests_per_minute or self.requests_per_minute,
+            tokens_per_minute=own.tokens_per_minute or self.tokens_per_minute,
+        )
 
 
 def user_file() -> Path:
@@ -60,7 +96,7 @@ def read_settings() -> Settings:
     variables = {
         name: os.environ[f"MWE_{name.upper()}"]
         for name in Settings.model_fields
-        if name != "prices" and os.environ.get(f"MWE_{name.upper()}")
+        if name not in _TABLES and os.environ.get(f"MWE_{name.upper()}")
     }
     settings = _check({**chosen, **variables}, "the MWE_ variables")
     if settings.embedder == "none" or (settings.embedder == Settings().embedder and not has_local_extra()):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.budget import BudgetReached
-from pipeline.errors import GateClosed
+from pipeline.errors import GateClosed, PipelineError
 
 if TYPE_CHECKING:
+    from pipeline.calls.shards import Merged
+    from pipeline.calls.upkeep import Pruned
     from pipeline.doctor.finding import Finding
     from pipeline.estimate import Estimate
     from pipeline.flow import Generated
     from pipeline.ports import Progress
-    from pipeline.schema import Behaviour, Point, Report
+    from pipeline.schema import Behaviour, Item, Point, Report
     from pipeline.store import Dataset
 
 
@@ -88,7 +90,8 @@ def close_gate(made: Generated, stopped: str | None = None) -> None:
     if not written.is_short:
         return
     eaten = [f"{number} by {name}" for name, number in written.dropped.most_common()]
-    eaten += [f"{written.unparsed} unreadable"] if written.unparsed else []
+    empty = f" ({written.empty} of them empty)" if written.empty else ""
+    eaten += [f"{written.unparsed} unreadable{empty}"] if written.unparsed else []
     eaten += [f"{written.refused} refused"] if written.refused else []
     kept = f"{len(written.kept)} items are published" if made.dataset else "nothing is published"
     raise GateClosed(
@@ -112,8 +115,29 @@ def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
 def tell_point(dataset: Dataset, point: Point, progress: Progress) -> None:
     progress.note(
         f"{dataset.label}: {point.model} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
-        f"mass on valid answers {point.mass:.3f}, n {point.n}"
+        f"mass on valid answers {point.mass:.3f}, n {point.n}" + "".join(f", {fact}" for fact in _measured(point))
     )
+
+
+def _measured(point: Point) -> Iterator[str]:
+    """What one should know of how a point was measured, where there is something to know."""
+    if point.position_bias is not None:
+        yield f"position bias {100 * point.position_bias:+.1f} points"
+    if point.refusal_rate:
+        yield f"{100 * point.refusal_rate:.1f} % refused"
+    if point.bounded_rate:
+        yield f"an answer is only bounded in {100 * point.bounded_rate:.1f} % of the items"
+
+
+def tell_orders(dataset: Dataset, items: Sequence[Item], progress: Progress) -> None:
+    """Says of how many items the choices cannot be swapped."""
+    from pipeline.evaluate import in_one_order
+
+    if number := in_one_order(items):
+        progress.note(
+            f"{dataset.label}: {number:,} of {len(items):,} items are asked in one order only, since their choices are "
+            "not two that can be exchanged with certainty; they do not count for the position bias"
+        )
 
 
 def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
@@ -158,3 +182,44 @@ def table(findings: Sequence[Finding], width: int) -> str:
     wrong = [sum(finding.state == state for finding in findings) for state in ("broken", "warn")]
     lines.append(f"{wrong[0]} broken, {wrong[1]} to look at, {len(findings) - sum(wrong)} in order")
     return "\n".join(lines) + "\n"
+
+
+def stats_text(figures: Mapping[str, Any]) -> str:
+    """What `mwe cache stats` says to a person."""
+    lines = [f"{figures['calls']:,} calls, {_megabytes(figures['bytes'])}, in {figures['path']}"]
+    for row in figures["models"]:
+        days = " to ".join(dict.fromkeys((row["oldest"][:10], row["newest"][:10])))
+        tokens = f"{row['tokens_in']:,} tokens in, {row['tokens_out']:,} out"
+        calls = f"{row['calls']:>11,} calls, {tokens}, {_megabytes(row['bytes'])}, {days}"
+        lines.append(f"  {row['model']:<44} {row['kind']:<10} {calls}")
+    for each in figures["set_aside"]:
+        lines.append(f"  a damaged file, {_megabytes(each['bytes'])}, yours to delete: {each['path']}")
+    return "\n".join(lines) + "\n"
+
+
+def pruned_text(pruned: Pruned) -> str:
+    """What `mwe cache prune` says to a person."""
+    if pruned.bytes_after is None:
+        return f"would delete {pruned.calls:,} calls and keep {pruned.kept:,}; nothing is done yet"
+    freed = _megabytes(pruned.bytes_before - pruned.bytes_after)
+    return f"deleted {pruned.calls:,} calls, {freed}; {pruned.kept:,} are left"
+
+
+def merged_text(merged: Merged) -> str:
+    """What `mwe cache merge` says of one file to a person."""
+    parts = [f"{merged.new:,} calls are new", f"{merged.known:,} were known"]
+    if merged.conflicts:
+        parts.append(f"{merged.conflicts:,} were known with another reply, which stays")
+    return f"{merged.file}: {', '.join(parts)}"
+
+
+def close_merge(merged: Sequence[Merged]) -> None:
+    """Raise PipelineError where calls could not be read, naming the first of them."""
+    broken = [each for each in merged if each.unreadable]
+    if broken:
+        said = "; ".join(f"{each.file}: {each.unreadable:,}, {', '.join(each.problems)}" for each in broken)
+        raise PipelineError(f"some calls could not be read and were left out: {said}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

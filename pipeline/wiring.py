@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +91,11 @@ def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
         raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
 
 
-def recipe_from(n: int | None, seed: int | None, settings: Settings) -> Recipe:
+def recipe_from(n: int | None, seed: int | None, batch: bool | None, settings: Settings) -> Recipe:
     from pipeline.generate import Recipe
 
-    return Recipe(n=settings.n if n is None else n, seed=settings.seed if seed is None else seed)
+    make = Recipe.for_batches if (settings.batch if batch is None else batch) else Recipe
+    return make(n=settings.n if n is None else n, seed=settings.seed if seed is None else seed)
 
 
 def ladder_or_usual(models: str | None, ladder: str | None, settings: Settings) -> str | None:
@@ -113,12 +115,22 @@ class Connections:
     """Makes models of names. A model in a role stays for the whole command; a subject goes before the next loads."""
 
     def __init__(
-        self, progress: Progress, settings: Settings, budget: float | None = None, prices: Sequence[str] | None = None
+        self,
+        progress: Progress,
+        settings: Settings,
+        budget: float | None = None,
+        prices: Sequence[str] | None = None,
+        max_connections: int | None = None,
+        batch: bool | None = None,
     ) -> None:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
 
-        self._progress, self._store, self._prices = progress, CallStore(), prices_from(prices, settings)
+        self._progress, self._store = progress, CallStore(note=progress.note)
+        self._prices = prices_from(prices, settings)
+        self._samples = settings.samples
+        self._limits = partial(settings.limits_of, max_connections=max_connections)
+        self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
         self.purse = Purse(settings.budget if budget is None else budget)
         """The command's money."""
@@ -165,20 +177,38 @@ class Connections:
         """The models one at a time; one that has a role already is not loaded twice."""
         return (self._kept.get(name) or self._connect(name) for name in names)
 
+    def batched(self, names: Sequence[str]) -> list[StoredModel]:
+        """Those of the subjects that are behind batch APIs, which can work at the same time."""
+        from pipeline.ports import Served
+
+        if not self._batch:
+            return []
+        connected = [self.model(name) for name in names if not name.startswith(("local/", "hf/"))]
+        return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
+
     def _connect(self, name: str) -> StoredModel:
+        from pipeline.ports import Served
+
         plugin, rest = _provider(name)
         if name.startswith("local/"):
             # Installed here rather than at the first answer, so that the download has a bar of its own.
             from pipeline.models._pull import pull
 
             pull(rest, self._progress.note, self._progress.update)
-        return self._stored(plugin.connect(rest, note=self._progress.note))
+        provider = plugin.connect(rest, note=self._progress.note)
+        if self._batch and isinstance(provider, Served):
+            provider.use_batches(self._store.path.parent)
+        return self._stored(provider)
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
+        from pipeline.ports import Served
         from pipeline.prices import LOCAL, price_of
 
         name = provider.info.name
+        if isinstance(provider, Served):
+            provider.limit(**self._limits(name).model_dump())
+            provider.samples = self._samples
         # The identity of an embedded model is known once it is installed; its price does not depend on it.
         identity = {} if name.startswith(LOCAL) else provider.identity()
         return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)

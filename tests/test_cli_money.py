@@ -16,7 +16,7 @@ import pytest
 from .models.loopback import Call, FaultServer, Step, serving
 
 MODEL = "openai-api/shop/writer"
-PRICE = "openai-api/shop/writer=1000,5000"
+PRICE = "openai-api/shop/writer=1000,5"
 DESCRIPTION = "a person who is fond of trains"
 IN, OUT = 40, 8
 
@@ -45,7 +45,7 @@ def shop(call: Call, number: int) -> Step:
 
 
 def bill(server: FaultServer) -> float:
-    return (1000 * IN + 5000 * OUT) * len(server.calls) / 1e6
+    return (1000 * IN + 5 * OUT) * len(server.calls) / 1e6
 
 
 def mwe(folder: Path, server: FaultServer | None, *arguments: str, **variables: str) -> Any:
@@ -90,15 +90,15 @@ def test_a_budget_without_a_known_price_is_wrong_use_and_says_how_to_give_one(ve
 
 
 def test_a_budget_stops_in_time_keeps_what_passed_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    command = ["generate", DESCRIPTION, "-n", "40", "--model", MODEL, "--judge", "fake/judge", "--price", PRICE]
+    command = ["generate", DESCRIPTION, "-n", "300", "--model", MODEL, "--judge", "fake/judge", "--price", PRICE]
     with serving(shop) as server:
-        done = mwe(tmp_path, server, *command, "--budget", "6")
+        done = mwe(tmp_path, server, *command, "--budget", "8")
         assert done.returncode == 3, done.stderr
-        assert 4 < bill(server) <= 6
+        assert 4 < bill(server) <= 8
         first = json.loads(done.stdout)
         assert first["cost"] == pytest.approx(bill(server))
-        assert "the budget of $6.00 is reached" in done.stderr
-        assert "mwe generate" in done.stderr.splitlines()[-1] and "--budget 6" in done.stderr.splitlines()[-1]
+        assert "the budget of $8.00 is reached" in done.stderr
+        assert "mwe generate" in done.stderr.splitlines()[-1] and "--budget 8" in done.stderr.splitlines()[-1]
         paid = len(server.calls)
         again = mwe(tmp_path, server, *command, "--budget", "60")
         assert again.returncode in {0, 3}, again.stderr
@@ -112,7 +112,7 @@ def test_a_budget_stops_in_time_keeps_what_passed_and_the_same_command_goes_on(t
 def fake_calls(outcome: dict[str, Any]) -> int:
     """Calls of the judge, which runs here and costs nothing."""
     made = outcome["calls"]["made"]
-    return made - round(outcome["cost"] / ((1000 * IN + 5000 * OUT) / 1e6))
+    return made - round(outcome["cost"] / ((1000 * IN + 5 * OUT) / 1e6))
 
 
 def test_the_manifest_has_the_estimate_beside_the_cost(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_manifest_has_the_estimate_beside_the_cost(tmp_path: Path) -> None:
     assert manifest["calls"]["cost"] == pytest.approx(bill(server))
     cost = manifest["estimate"]["cost"]
     assert cost["low"] < cost["expected"] < cost["high"]
-    assert manifest["estimate"]["prices"][MODEL] == {"input": 1000.0, "output": 5000.0, "source": "given by you"}
+    assert manifest["estimate"]["prices"][MODEL] == {"input": 1000.0, "output": 5.0, "source": "given by you"}
 
 
 def test_discover_with_a_spent_budget_still_publishes_runs_what_is_free_and_reports(tmp_path: Path) -> None:

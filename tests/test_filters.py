@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from filters import balance, duplicates, preference, relevance
+from filters import balance, diagnostic, duplicates, preference, relevance
 from filters._judging import Calibration, calibrate
 from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
@@ -46,6 +46,9 @@ class Judge:
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         return [self._choice(request) for request in requests]
+
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """Nothing is sent ahead."""
 
     def _choice(self, request: ChoiceRequest) -> Choice:
         text = request.messages[-1].content
@@ -146,3 +149,49 @@ def test_a_judge_without_likelihoods_is_asked_outright(tmp_path: Path) -> None:
 def test_a_filter_that_needs_a_judge_says_so(module: Any) -> None:
     with pytest.raises(UsageError, match="--judge"):
         module.make().judge([item("I like trains")], NO_MODELS)
+
+
+class ByPrompt(Judge):
+    """Says Yes with the log-odds of the first text that stands in the prompt, else with 0."""
+
+    def __init__(self, odds: dict[str, float]) -> None:
+        super().__init__((), 0.0, 0.0)
+        self.odds = odds
+
+    def _choice(self, request: ChoiceRequest) -> Choice:
+        asked = request.messages[-1].content
+        said = next((odds for text, odds in self.odds.items() if text in asked), 0.0)
+        return Choice(
+            (-float(np.log1p(np.exp(-said))), -float(np.log1p(np.exp(said)))), "loglikelihood", (" Yes", " No")
+        )
+
+
+@pytest.mark.parametrize(
+    ("anybody", "fits", "label", "reason"),
+    [
+        (0.5, 1.0, " Yes", ""),
+        (3.0, 1.0, " Yes", "anybody"),
+        (0.5, -1.0, " Yes", "other words"),
+        (0.5, 1.0, " No", "anybody"),
+        (3.0, -1.0, " No", ""),
+        (3.0, 1.0, " No", "other words"),
+    ],
+)
+def test_a_label_stays_only_where_the_description_speaks_for_it_and_other_words_do_not_contradict(
+    anybody: float, fits: float, label: str, reason: str
+) -> None:
+    # Of one who likes trains the judge says Yes with 2 nats, of a plain person with `anybody`.
+    judge = ByPrompt({'need"\n\nDoes this': fits, "Does this": 0.0, "of a person.": anybody, "likes trains": 2.0})
+    (verdict,) = diagnostic.make().judge(
+        [item("a ride a day is what I need", label)], Screening(BEHAVIOUR, judge, None)
+    )
+    side = 1 if label == " Yes" else -1
+    assert verdict.scores == pytest.approx({"lift": side * (2.0 - anybody), "fits": side * fits})
+    assert verdict.keep is (reason == "")
+    assert reason in verdict.reason
+
+
+def test_the_judges_liking_for_yes_does_not_decide_whether_a_statement_fits() -> None:
+    judge = ByPrompt({"Does this": 2.0})
+    (verdict,) = diagnostic.make().judge([item("I like trains")], Screening(BEHAVIOUR, judge, None))
+    assert 0 < verdict.scores["fits"] < 1.0

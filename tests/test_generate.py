@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
-from pipeline.errors import UsageError
+from pipeline.errors import GateClosed, UsageError
+from pipeline.flow import Generated
 from pipeline.generate import Recipe, Written, generate
-from pipeline.ports import Screening
+from pipeline.ports import Completion, SampleRequest, Screening
+from pipeline.schema import Calls
 from pipeline.screen import DEFAULT_FILTERS, load_filters
+from pipeline.telling import close_gate
 
 BEHAVIOUR = prompts.describe("a person who is fond of trains")
 
@@ -77,6 +82,25 @@ def test_a_writer_of_rubbish_gets_nothing_kept_and_nothing_lost(
     written = write(tmp_path, Recipe(n=4))
     assert written.kept == []
     assert written.unparsed == written.written == 4 * 20
+
+
+def test_refused_and_empty_texts_are_counted_and_said_where_too_few_items_pass(tmp_path: Path) -> None:
+    replies = cycle([Completion("I cannot.", "refusal"), Completion(" \n", "empty"), Completion("No.", "stop")])
+
+    class Declines(StoredModel):
+        def sample(self, requests: Sequence[SampleRequest]) -> list[Completion]:
+            return [next(replies) for _ in requests]
+
+    provider = plugins.load("models", "fake").connect("writer", note=lambda _: None)
+    writer, judge = Declines(provider, CallStore(tmp_path)), model("judge", tmp_path)
+    filters = load_filters(DEFAULT_FILTERS)
+    written = generate(BEHAVIOUR, writer, Screening(BEHAVIOUR, judge, None), filters, Recipe(n=4, budget=6.0))
+    assert written.written == 24 and written.kept == []
+    assert (written.refused, written.unparsed, written.empty) == (8, 16, 8)
+    assert written.written == written.refused + written.unparsed
+    assert (written.counts["refused"], written.counts["empty"]) == (8, 8)
+    with pytest.raises(GateClosed, match=r"16 unreadable \(8 of them empty\), 8 refused"):
+        close_gate(Generated(None, False, written, Calls()))
 
 
 def test_a_writer_that_costs_money_is_asked_for_fewer_candidates() -> None:

@@ -22,6 +22,7 @@ from pipeline.statistics import (
     clusters,
     design_effect,
     effective_trials,
+    interval_of_majority,
     interval_of_mean,
     interval_of_proportion,
     wilson,
@@ -148,6 +149,61 @@ def test_clusters_equal_a_comparison_of_every_pair():
             group = [group[i] if g == group[j] else g for g in group]
     number: dict[int, int] = {}
     assert clusters(texts) == [number.setdefault(g, len(number)) for g in group]
+
+
+def posteriors(favour: np.ndarray, draws: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and deviation of each item's probability after its draws, as a sampled choice has them."""
+    share = (favour + 1) / (draws + 2)
+    return list(share), list(np.sqrt(share * (1 - share) / (draws + 3)))
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (4.8, 3.2), (3.6, 0.4), (0.35, 0.15)])
+def test_the_share_of_items_above_one_half_is_covered_though_five_draws_an_item_blur_it(a, b):
+    rng, truth, runs = np.random.default_rng(0), float(stats.beta(a, b).sf(0.5)), 40
+    covered = plain = 0
+    for _ in range(runs):
+        draws = rng.binomial(5, 0.9, 200)
+        favour = rng.binomial(draws, rng.beta(a, b, 200))
+        low, high = interval_of_majority(*posteriors(favour, draws), range(200))
+        covered += low <= truth <= high
+        around = wilson(float((favour > draws / 2).sum() + 0.5 * (favour == draws / 2).sum()), 200)
+        plain += low <= around.low and around.high <= high
+    assert plain == runs, "never narrower than what the items alone leave open"
+    assert wilson(covered, runs, 0.999).high >= 0.95
+
+
+def test_wilson_alone_would_miss_it():
+    rng, truth = np.random.default_rng(0), float(stats.beta(4.8, 3.2).sf(0.5))
+    favour = rng.binomial(5, rng.beta(4.8, 3.2, 1000))
+    assert wilson(int((favour > 2).sum()), 1000).high < truth
+    assert interval_of_majority(*posteriors(favour, np.full(1000, 5)), range(1000)).high > truth
+
+
+def test_the_interval_of_a_majority_narrows_with_the_draws_and_is_wilsons_where_nothing_is_drawn():
+    rng = np.random.default_rng(1)
+    p = rng.beta(2, 2, 300)
+    widths = []
+    for k in (3, 11, 101):
+        low, high = interval_of_majority(*posteriors(rng.binomial(k, p), np.full(300, k)), range(300))
+        widths.append(high - low)
+    known = interval_of_majority(list(p), [0.0] * 300)
+    assert known == wilson(int((p > 0.5).sum()), 300)
+    assert widths[0] > 1.2 * widths[1] and widths[2] < 1.1 * (known.high - known.low)
+
+
+def test_copies_of_an_item_count_once_for_a_majority_too():
+    favour = np.repeat([5, 0, 4, 1], 25)
+    shares, errors = posteriors(favour, np.full(100, 5))
+    one = interval_of_majority(shares, errors, list(range(100)))
+    copies = interval_of_majority(shares, errors, [i // 25 for i in range(100)])
+    assert copies.low < one.low and copies.high > one.high
+
+
+@pytest.mark.parametrize("favour", [[0] * 30, [5] * 30, [2] * 30, [3]])
+def test_equal_or_single_draws_still_give_an_interval_within_bounds(favour):
+    shares, errors = posteriors(np.array(favour), np.full(len(favour), 5))
+    low, high = interval_of_majority(shares, errors, list(range(len(favour))))
+    assert 0 <= low < high <= 1
 
 
 def test_a_thousand_statements_are_clustered_in_under_a_second():

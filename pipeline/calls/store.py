@@ -1,33 +1,33 @@
-"""The file of stored calls: key -> request and reply, in SQLite."""
+"""The file of stored calls: key -> request and reply. Any number of processes may use it at once.
+
+Whoever uses the file holds a shared lock for that moment; whoever replaces it (rescue.py) the exclusive one. So a
+process finds, before each use, either the file that it has open or another one under the name, and opens that.
+"""
 
 from __future__ import annotations
 
-import base64
+import errno
 import json
 import os
 import sqlite3
 import sys
-import time
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-
+from pipeline.calls import database, rescue
+from pipeline.calls.canonical import by_reference
+from pipeline.calls.claims import Claim, Claims
+from pipeline.calls.files import FileLock, identity
+from pipeline.calls.rows import key_bytes, make_row, reply_from_json
 from pipeline.errors import PipelineError
-from pipeline.ports import (
-    Choice,
-    Completion,
-    Embedding,
-    Reply,
-    Request,
-    Reward,
-)
+from pipeline.ports import Reply, Request
 
-_READ_CHUNK = 500
+_ATTEMPTS = 3
+"""A file that is found damaged this often in a row lies on a disk that cannot be trusted."""
+
+Result = TypeVar("Result")
 
 
 def default_folder() -> Path:
@@ -44,107 +44,127 @@ def default_folder() -> Path:
 
 
 class CallStore:
-    """Key -> reply, in `calls.sqlite` of a folder. Safe for several processes at once (WAL)."""
+    """Key -> reply, in `calls.sqlite` of a folder. Opened at the first use; one thread at a time."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, note: Callable[[str], None] | None = None) -> None:
+        """`note` takes a line for the user, should the file turn out to be damaged."""
         self.path = (folder or default_folder()) / "calls.sqlite"
+        self._note = note or (lambda text: None)
+        self._lock = FileLock(self.path.with_name("calls.lock"))
+        self._claims = Claims(self.path.with_name("claims"))
         self._connection: sqlite3.Connection | None = None
-
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        try:
-            if self._connection is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._connection = self._open()
-            yield self._connection
-        except (sqlite3.Error, OSError) as error:
-            raise PipelineError(
-                f"the call store {self.path} cannot be used: {error}. "
-                "Free the disk or point MWE_CACHE_DIR to another folder; what was stored before is kept."
-            ) from error
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, model TEXT NOT NULL, kind TEXT NOT NULL, "
-            "request BLOB NOT NULL, reply TEXT NOT NULL, created REAL NOT NULL) "
-            "WITHOUT ROWID"
-        )
-        return connection
+        self._opened: tuple[int, int] | None = None
 
     def get(self, keys: Sequence[str]) -> dict[str, Reply]:
         """The stored replies among `keys`."""
-        found: dict[str, Reply] = {}
-        with self._database() as database:
-            for start in range(0, len(keys), _READ_CHUNK):
-                chunk = keys[start : start + _READ_CHUNK]
-                marks = ",".join("?" * len(chunk))
-                rows = database.execute(f"SELECT key, kind, reply FROM calls WHERE key IN ({marks})", chunk)
-                found.update((key, _reply_from_text(kind, text)) for key, kind, text in rows)
-        return found
+        wanted = {key_bytes(key): key for key in keys}
+
+        def read(connection: sqlite3.Connection) -> dict[str, Reply]:
+            rows = database.find(connection, wanted)
+            return {wanted[row.key]: reply_from_json(row.kind, row.reply) for row in rows}
+
+        return self.use(read) if keys else {}
 
     def put(self, model: str, calls: Mapping[str, tuple[Request, Reply]]) -> None:
         """Store calls in one transaction: all of them, or none after a crash. A stored call is never changed."""
-        rows = [
-            (key, model, type(reply).__name__, _request_to_blob(request), _reply_to_text(reply), time.time())
-            for key, (request, reply) in calls.items()
-        ]
-        with self._database() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                database.executemany(
-                    "INSERT INTO calls (key, model, kind, request, reply, created) VALUES (?, ?, ?, ?, ?, ?) "
-                    "ON CONFLICT (key) DO NOTHING",
-                    rows,
-                )
-                database.execute("COMMIT")
-            except BaseException:
-                # A full disk may already have ended the transaction.
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
+        rows, dialogs = [], dict[str, str]()
+        for key, (request, reply) in calls.items():
+            text, own = by_reference(request)
+            dialogs.update(own)
+            rows.append(make_row(key, model, reply, text))
+
+        def write(connection: sqlite3.Connection) -> None:
+            with database.transaction(connection):
+                database.insert(connection, rows, dialogs)
+
+        self.use(write)
 
     def request(self, key: str) -> dict[str, Any] | None:
-        """The stored request of a call as plain JSON values, or None."""
-        with (
-            self._database() as database,
-            closing(database.execute("SELECT request FROM calls WHERE key=?", (key,))) as c,
-        ):
-            row = c.fetchone()
-        return json.loads(zlib.decompress(row[0])) if row else None
+        """The stored request of a call as plain JSON values; None where there is none, or only the reply is left."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, Any] | None:
+            texts = [database.whole_request(connection, row) for row in database.find(connection, [key_bytes(key)])]
+            return json.loads(texts[0]) if texts and texts[0] is not None else None
+
+        return self.use(read)
+
+    def claim(self, groups: Sequence[Sequence[str]]) -> Claim:
+        """Claim those groups of keys that no other process is asking now; give them back by leaving the claim's block.
+
+        Another process may have answered them just before: `get` them again before asking.
+        """
+        with self._told():
+            return self._claims.take(groups)
+
+    def use(self, work: Callable[[sqlite3.Connection], Result], alone: bool = False) -> Result:
+        """Do `work` on the open file, `alone` with no other process at it.
+
+        Where the file turns out to be damaged, it is mended and the work done again.
+        Raises PipelineError where the file or its disk cannot be used.
+        """
+        with self._told():
+            for _ in range(_ATTEMPTS):
+                try:
+                    with self._lock.held(shared=not alone):
+                        return work(self._current())
+                except (sqlite3.DatabaseError, database.Damaged) as error:
+                    if not database.is_damage(error):
+                        raise
+                    reason = str(error)
+                self._mend(reason)
+            raise PipelineError(
+                f"the call store {self.path} was found damaged and mended {_ATTEMPTS} times in a row, so its disk "
+                "cannot be trusted; point MWE_CACHE_DIR to a folder on another one"
+            )
+
+    def rewrite(self, fill: Callable[[sqlite3.Connection, sqlite3.Connection], Result]) -> Result:
+        """Put a new file in the place of this one: `fill(old, new)` copies what is to stay. Others wait meanwhile."""
+        return self.use(lambda old: rescue.replace(self.path, lambda new: fill(old, new)), alone=True)
 
     def close(self) -> None:
-        """Close the file; the store can be used again afterwards."""
+        """Close the files; the store can be used again afterwards."""
+        self._leave()
+        self._lock.close()
+        self._claims.close()
+
+    def _current(self) -> sqlite3.Connection:
+        """The connection to the file that has the name now. Raises database.Damaged where there is no usable one."""
+        found = identity(self.path)
+        if self._connection is None or found != self._opened:
+            self._leave()
+            self._opened = found
+            if not rescue.is_there(self.path):
+                raise database.Damaged("there is none yet")
+            self._connection = database.connect(self.path)
+            if not rescue.is_current(self._connection, self.path):
+                raise database.Damaged("it has an earlier format")
+            database.tune(self._connection)
+        return self._connection
+
+    def _mend(self, reason: str) -> None:
+        with self._lock.held():
+            # Of several processes that find the damage, the first one mends it.
+            if identity(self.path) == self._opened:
+                rescue.mend(self.path, reason, self._note)
+            self._leave()
+
+    def _leave(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-
-def _request_to_blob(request: Request) -> bytes:
-    return zlib.compress(json.dumps(asdict(request), ensure_ascii=False).encode(), 1)
-
-
-def _reply_to_text(reply: Reply) -> str:
-    fields = asdict(reply)
-    if isinstance(reply, Embedding):
-        fields["vector"] = base64.b64encode(reply.vector.astype("<f4").tobytes()).decode()
-    return json.dumps(fields, ensure_ascii=False)
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise PipelineError(f"the call store {self.path} cannot be used: {_why(error)}") from error
 
 
-def _reply_from_text(kind: str, text: str) -> Reply:
-    fields = json.loads(text)
-    match kind:
-        case "Completion":
-            return Completion(**fields)
-        case "Choice":
-            fields["log_probabilities"] = tuple(fields["log_probabilities"])
-            fields["answer_forms"] = tuple(fields["answer_forms"])
-            return Choice(**fields)
-        case "Embedding":
-            fields["vector"] = np.frombuffer(base64.b64decode(fields["vector"]), dtype="<f4")
-            return Embedding(**fields)
-        case "Reward":
-            return Reward(**fields)
-    raise PipelineError(f"the call store holds a reply of the unknown kind {kind!r}; it was written by a newer version")
+def _why(error: sqlite3.Error | OSError) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}):
+        return "the disk is full. Free some of it, or point MWE_CACHE_DIR to another one; what was stored is kept"
+    if code == sqlite3.SQLITE_BUSY:
+        return "another process has kept it locked for a minute; end that one, or wait and repeat the command"
+    return f"{error}. Free the disk or point MWE_CACHE_DIR to another folder; what was stored before is kept"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from pipeline import interrupt
 from pipeline.budget import Meter, Purse, worst_cost
+from pipeline.calls.canonical import keys_of
 from pipeline.calls.store import CallStore
 from pipeline.errors import PipelineError
 from pipeline.ports import (
@@ -25,10 +27,17 @@ from pipeline.ports import (
     Reward,
     RewardRequest,
     SampleRequest,
+    SentAhead,
+    Served,
     SilentProgress,
 )
 from pipeline.prices import FREE, LOCAL, Price
-from pipeline.schema import SCHEMA_VERSION, Calls, ModelInfo, fingerprint
+from pipeline.schema import Calls, ModelInfo
+
+_PAUSES = (0.05, 2.0)
+"""Seconds between two looks at what another process has answered: at least and at most."""
+_PAUSE_A_REQUEST = 4e-4
+"""In between by what is waited for: a look takes 20 microseconds a request, and so a twentieth of the time."""
 
 
 class StoredModel:
@@ -52,6 +61,7 @@ class StoredModel:
         self.task = provider.info.name
         """What the current calls are for; shown beside the progress."""
         self.tally = Calls(cost=0.0)
+        self._batched = (0, 0)
 
     @property
     def info(self) -> ModelInfo:
@@ -72,6 +82,23 @@ class StoredModel:
         """Log-probabilities of the options, a request each, in order."""
         return [reply for reply in self._ask(requests) if isinstance(reply, Choice)]
 
+    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
+        """These will be put to `choose`. Behind a batch API they are sent now, together, and nothing is waited for.
+
+        Not under a budget: what is spent shows only as answers come in.
+        """
+        provider = self.provider
+        if self.purse.ceiling is not None or not isinstance(provider, Served) or not provider.is_batched:
+            return
+        known = self.store.get(self.keys(requests))
+        provider.sends_ahead = True
+        try:
+            self._ask([request for request, key in zip(requests, self.keys(requests), strict=True) if key not in known])
+        except SentAhead:
+            pass
+        finally:
+            provider.sends_ahead = False
+
     def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Unit vectors, shape (len(texts), d); d is 0 for no texts."""
         replies = self._ask([EmbeddingRequest(text) for text in texts])
@@ -84,15 +111,7 @@ class StoredModel:
 
     def keys(self, requests: Sequence[Request]) -> list[str]:
         """The store's key of each request in this list."""
-        identity = fingerprint([SCHEMA_VERSION, dict(self.provider.identity())])
-        own = [fingerprint([identity, type(request).__name__, asdict(request)]) for request in requests]
-        keys = list(own)
-        for group in self.provider.groups(requests):
-            if len(group) > 1:
-                together = fingerprint([own[i] for i in group])
-                for position, i in enumerate(group):
-                    keys[i] = fingerprint([own[i], together, position])
-        return keys
+        return keys_of(self.provider.identity(), requests, self.provider.groups(requests))
 
     def _ask(self, requests: Sequence[Request]) -> list[Reply]:
         if not requests:
@@ -100,22 +119,52 @@ class StoredModel:
         keys = self.keys(requests)
         known = self.store.get(keys)
         missing = self._missing(requests, keys, known)
-        reused = len(requests) - len(missing)
+        made, reused = self.tally.made, len(requests) - sum(map(len, missing))
         self._count(reused=reused)
         self.progress.update(self.task, reused, len(requests))
-        meter = Meter(self.purse, self.task, self.price, len(missing))
+        meter = Meter(self.purse, self.task, self.price, len(requests) - reused)
+        patience = _Patience(self.progress)
+        with interrupt.orderly():
+            while missing and not interrupt.requested():
+                with self.store.claim([[keys[i] for i in group] for group in missing]) as claim:
+                    self._answer(requests, keys, known, [missing[number] for number in claim.mine], meter)
+                if not claim.mine:
+                    patience.wait(claim.holders, sum(map(len, missing)))
+                known.update(self.store.get([keys[i] for group in missing for i in group if keys[i] not in known]))
+                missing = self._missing(requests, keys, known)
+        self._count(reused=len(requests) - reused - (self.tally.made - made))
+        return [known[key] for key in keys]
+
+    def _answer(
+        self,
+        requests: Sequence[Request],
+        keys: Sequence[str],
+        known: dict[str, Reply],
+        groups: Sequence[Sequence[int]],
+        meter: Meter,
+    ) -> None:
+        """Ask what is in these groups, which this process has claimed, and store and add to `known` what comes in."""
+        # Another process may have answered them between the look into the store and the claim.
+        known.update(self.store.get([keys[i] for group in groups for i in group]))
+        missing = sorted(i for group in groups if any(keys[i] not in known for i in group) for i in group)
         for part in self._affordable(requests, missing):
             for answered in self.provider.answer([requests[i] for i in part]):
                 batch = {part[j]: reply for j, reply in answered.items()}
                 self.store.put(self.info.name, {keys[i]: (requests[i], reply) for i, reply in batch.items()})
                 known.update((keys[i], reply) for i, reply in batch.items())
-                self._count(made=list(batch.values()))
-                meter.count(batch.values())
-                self.progress.update(self.task, len(known), len(set(keys)), meter.reading())
-        unanswered = sum(key not in known for key in keys)
+                cost = self._charge(list(batch.values()))
+                self._count(list(batch.values()), cost)
+                meter.count(len(batch), cost)
+                self.progress.update(self.task, len(known), len(set(keys)), meter.reading(self._failed()))
+            if interrupt.requested():
+                return
+        unanswered = sum(keys[i] not in known for i in missing)
         if unanswered:
-            raise PipelineError(f"{self.info.name} left {unanswered} of {len(requests)} requests without an answer")
-        return [known[key] for key in keys]
+            raise PipelineError(f"{self.info.name} left {unanswered} of {len(missing)} requests without an answer")
+
+    def _failed(self) -> int:
+        """Tries that failed so far, also those that healed; a model that runs here has none."""
+        return self.provider.faults.total() if isinstance(self.provider, Served) else 0
 
     def _affordable(self, requests: Sequence[Request], missing: Sequence[int]) -> Iterator[Sequence[int]]:
         """What is missing, in parts that the purse can pay for at the worst; all at once where nothing is charged.
@@ -127,31 +176,56 @@ class StoredModel:
             number = len(rest)
             if self.price and not self.price.is_free:
                 number = self.purse.afford([worst_cost(self.price, self.provider.load(requests[i])) for i in rest])
+                if self.purse.ceiling is not None and isinstance(self.provider, Served) and not self.provider.settled:
+                    # Only an answer tells whether the model thinks: then each costs many times as much.
+                    number = 1
             yield rest[:number]
             rest = rest[number:]
 
-    def _missing(self, requests: Sequence[Request], keys: Sequence[str], known: Mapping[str, Reply]) -> list[int]:
+    def _missing(self, requests: Sequence[Request], keys: Sequence[str], known: Mapping[str, Reply]) -> list[list[int]]:
         """What must be asked: whole groups, and a request that stands twice in the list only once."""
         missing: dict[str, int] = {}
+        groups = []
         for group in self.provider.groups(requests):
             if any(keys[i] not in known for i in group):
-                for i in group:
-                    missing.setdefault(keys[i], i)
-        return sorted(missing.values())
+                groups.append([i for i in group if missing.setdefault(keys[i], i) == i])
+        return [group for group in groups if group]
 
-    def _count(self, made: Sequence[Reply] = (), reused: int = 0) -> None:
+    def _count(self, made: Sequence[Reply] = (), cost: float | None = 0.0, reused: int = 0) -> None:
         before = self.tally
         self.tally = Calls(
             made=before.made + len(made),
             reused=before.reused + reused,
             tokens_in=before.tokens_in + sum(reply.tokens_in for reply in made),
             tokens_out=before.tokens_out + sum(reply.tokens_out for reply in made),
-            cost=self._cost(made, before.cost),
+            cost=None if before.cost is None or cost is None else before.cost + cost,
         )
 
-    def _cost(self, made: Sequence[Reply], before: float | None) -> float | None:
-        """US dollars so far; None once something was asked whose price is not known."""
+    def _charge(self, made: Sequence[Reply]) -> float | None:
+        """US dollars for what came in, less what a batch API lets off; None where the price is not known."""
         if self.price is None:
-            return None if made or before is None else before
+            return None
         cost = self.price.cost(sum(reply.tokens_in for reply in made), sum(reply.tokens_out for reply in made))
-        return None if before is None else before + cost
+        if isinstance(self.provider, Served):
+            before, self._batched = self._batched, self.provider.batch_tokens
+            cheaper = self.price.cost(self._batched[0] - before[0], self._batched[1] - before[1])
+            cost -= (1 - self.price.batch_share) * cheaper
+        return cost
+
+
+class _Patience:
+    """Waits for what other processes are asking, and says so once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._told = progress, False
+
+    def wait(self, holders: Sequence[int], number: int) -> None:
+        """`number` requests are claimed by the processes `holders`."""
+        if not self._told:
+            others = ", ".join(map(str, holders))
+            self._progress.note(
+                f"another mwe process ({others}) is asking {number:,} of these calls; waiting for its answers"
+            )
+            self._told = True
+        shortest, longest = _PAUSES
+        time.sleep(min(longest, max(shortest, number * _PAUSE_A_REQUEST)))

@@ -50,8 +50,12 @@ def unwritable(folder: Path) -> str | None:
 
 
 def call_store() -> Iterator[Finding]:
-    """Whether the call store is there, opens, and takes what would be written. Nothing is changed in it."""
-    store = CallStore()
+    """Whether the call store is there, opens, and takes what would be written.
+
+    Nothing is changed in it, unless it is damaged: opening it then mends it, as any other command would.
+    """
+    mended: list[str] = []
+    store = CallStore(note=mended.append)
     advice = "Free the disk, or set MWE_CACHE_DIR to another folder."
     if not store.path.exists():
         if reason := unwritable(store.path.parent):
@@ -61,11 +65,15 @@ def call_store() -> Iterator[Finding]:
             yield Finding(subject="call store", state="ok", detail=f"{store.path} will be made at the first call")
         return
     try:
-        store.get(["absent"])
+        store.get(["00" * 32])
         store.put("doctor", {})
     finally:
         store.close()
-    yield Finding(subject="call store", state="ok", detail=f"{store.path}, {size(store.path.stat().st_size)}")
+    detail = f"{store.path}, {size(store.path.stat().st_size)}"
+    if mended:
+        yield Finding(subject="call store", state="warn", detail=" ".join([detail, *mended]))
+    else:
+        yield Finding(subject="call store", state="ok", detail=detail)
 
 
 def disk(models: Sequence[str]) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
-"""What the API providers share: settings and keys, one event loop a batch, bounded concurrency, learned limits.
+"""What the API providers share: settings and keys, and the work on a batch of requests.
 
 A provider file adds two halves: pure functions (our request -> their JSON, their JSON -> our reply)
-and `open_client`, which makes the official SDK's async client.
+and `open_client`, which makes the official SDK's async client. How requests reach the server is in `_session.py`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,29 @@ import asyncio
 import base64
 import os
 import re
+import weakref
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from pipeline import interrupt
 from pipeline.errors import ModelError, ModelUnavailable, UsageError
-from pipeline.models._faults import CallError, Policy, as_call_error, as_model_error, read_object, retrying, scrub
+from pipeline.models._estimates import SAMPLES
+from pipeline.models._faults import CallError, Policy, as_model_error
 from pipeline.models._redaction import is_placeholder, without_secrets
-from pipeline.ports import EmbeddingRequest, Load, Reply, Request
+from pipeline.models._session import Line, LiveSession, Session, Unit, unit_in_hand
+from pipeline.ports import EmbeddingRequest, Load, Reply, Request, SentAhead
 from pipeline.schema import ModelInfo
+
+if TYPE_CHECKING:
+    from pipeline.models._batch_protocol import BatchProtocol, Wire
+    from pipeline.models._batches import Batching
 
 ENGINE = "mwe-api-1"
 """Part of every call's key; raised when the same request is put to a server in another way."""
@@ -30,7 +40,6 @@ ENGINE = "mwe-api-1"
 CONNECT_SECONDS = 10.0
 EMBEDDINGS_PER_CALL = 128
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_MOST_REBUILDS = 10
 
 DOTENV_LINE = re.compile(
     r"\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*="
@@ -39,7 +48,6 @@ DOTENV_LINE = re.compile(
 """A line of `.env` that sets a variable; others are passed over."""
 
 Note = Callable[[str], None]
-ReplyType = TypeVar("ReplyType")
 
 
 def setting(name: str) -> str | None:
@@ -102,8 +110,20 @@ class ApiProvider(ABC):
     key_variable: str
     note: Note = lambda text: None
     policy: Policy = field(default_factory=Policy)
+    samples: int = SAMPLES
+    """Draws for one choice where no probabilities are given."""
+    settled: bool = False
+    """It has answered once: what the model does not take, and whether it thinks, is known, and so what answers cost."""
     refused: set[str] = field(default_factory=set)
     """Parameters that this server said this model does not take; found out once, then left out."""
+    batching: Batching | None = None
+    """Set where requests go through the server's batch API."""
+    sends_ahead: bool = False
+    """Where requests go through the batch API: `answer` waits for no batch, and raises SentAhead."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
+    _line: Line | None = field(default=None, init=False, repr=False, compare=False)
+    _hang_up: weakref.finalize[..., ApiProvider] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     @abstractmethod
@@ -122,6 +142,65 @@ class ApiProvider(ABC):
     def open_client(self, key: str) -> tuple[ModuleType, Any]:
         """The SDK's module and an async client with `post` and `close`, its own retries off."""
 
+    def open_session(self, key: str) -> Session:
+        """What the requests of one `answer` go through. Called inside the event loop, once for each `answer`.
+
+        Through the server's batch API after `use_batches`, else one by one.
+        """
+        if self.batching is None:
+            return LiveSession(self, self.line(key))
+        from pipeline.models._batches import BatchSession
+
+        return BatchSession(self, self.line(key), self.batching, public_url(self.base_url))
+
+    def use_batches(self, folder: Path) -> None:
+        """Send what can wait through the server's batch API, with the ledger of batches in `folder`."""
+        from pipeline.models._batches import Batching
+
+        self.batching = Batching(folder)
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether what can wait goes through the server's batch API."""
+        return self.batching is not None
+
+    @property
+    def batch_tokens(self) -> tuple[int, int]:
+        """Tokens in and out of all answers that came out of batches so far: half the price is charged for them."""
+        through = self.batching.by_batch if self.batching else None
+        return (through.tokens_in, through.tokens_out) if through else (0, 0)
+
+    @abstractmethod
+    def batch_protocol(self, wire: Wire) -> BatchProtocol:
+        """The server's batch API."""
+
+    def line(self, key: str) -> Line:
+        """The event loop and the client, which stay warm from one `answer` to the next."""
+        if self._line is not None and self._line.key != key:
+            self.close()
+        if self._line is None:
+            self._line = Line(self, key)
+            self._hang_up = weakref.finalize(self, self._line.close)
+        return self._line
+
+    def close(self) -> None:
+        """Close connections and event loop; the next `answer` opens new ones. Happens by itself at the end."""
+        if self._hang_up is not None:
+            self._hang_up()
+        self._line = self._hang_up = None
+
+    def limit(
+        self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        """Ask the server no faster than that."""
+        self.close()
+        self.policy = replace(
+            self.policy,
+            concurrency=max_connections,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+        )
+
     @abstractmethod
     async def ask(self, session: Session, requests: Sequence[Request]) -> list[Reply]:
         """Put one unit of work to the server: one request, or several embeddings. Raises CallError."""
@@ -135,22 +214,29 @@ class ApiProvider(ABC):
         return [[i] for i in range(len(requests))]
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
-        """Replies as they come in. Closing the iterator, or Ctrl-C, cancels what is in flight and closes the client.
+        """Replies as they come in. Closing the iterator, or a KeyboardInterrupt, cancels what is in flight.
 
         The first error that does not heal ends the batch: nothing new is sent, requests in flight get a few seconds
         to finish, what came in is yielded, then the error is raised (ModelUnavailable, ModelError or Unsupported).
+        Raises SentAhead where that is asked for.
+        After `interrupt.requested` nothing new is sent either, and the replies end with those that were in flight.
         """
         if not requests:
             return
         key = self._key()
-        with asyncio.Runner() as runner:
-            batch = _Batch(self, key, requests)
-            try:
-                runner.run(batch.start())
+        runner = self.line(key).runner
+        batch = _Batch(self, key, requests)
+        drain = partial(runner.get_loop().call_soon_threadsafe, batch.drain)
+        try:
+            runner.run(batch.start())
+            with interrupt.listening(drain):
                 while replies := runner.run(batch.next()):
                     yield replies
-            finally:
-                runner.run(batch.stop())
+                batch.settle()
+        finally:
+            runner.run(batch.stop())
+        if self.sends_ahead and batch.waiting:
+            raise SentAhead
 
     def secrets(self, key: str) -> str:
         """What must reach neither a message nor the call store, one a line: the key, and what the base URL holds."""
@@ -172,60 +258,6 @@ class ApiProvider(ABC):
         return key
 
 
-class Session:
-    """One batch's line to the server: client, retries, and the parameters it turned out not to take."""
-
-    def __init__(self, provider: ApiProvider, key: str) -> None:
-        self.provider = provider
-        self.secret = provider.secrets(key)
-        self.sdk, self.client = provider.open_client(key)
-        self.reached = False
-        self._retrying = retrying(provider.policy, lambda: self.reached, lambda text: self._tell(text))
-
-    def _tell(self, text: str) -> None:
-        self.provider.note(f"{self.provider.name} {scrub(text, self.secret)}")
-
-    async def call(
-        self,
-        path: str,
-        build: Callable[[frozenset[str]], dict[str, Any]],
-        read: Callable[[dict[str, Any]], ReplyType],
-    ) -> ReplyType:
-        """POST what `build` makes of the refused parameters, and `read` the answer; faults that heal are retried.
-
-        A parameter that a 400 refuses is left out from then on. Raises CallError when nothing helps.
-        """
-        for _ in range(_MOST_REBUILDS):
-            body = build(frozenset(self.provider.refused))
-            try:
-                return await self._retrying.copy()(self._post, path, body, read)
-            except CallError as fault:
-                lesson = self.provider.learn(fault, body) if fault.status in {400, 422} else None
-                if lesson is None:
-                    raise
-                if lesson not in self.provider.refused:
-                    self.provider.refused.add(lesson)
-                    self._tell(f"does not take {lesson}; going on without it")
-        raise CallError("the server keeps refusing parameters of the request", 400)
-
-    async def _post(self, path: str, body: dict[str, Any], read: Callable[[dict[str, Any]], ReplyType]) -> ReplyType:
-        fault = None
-        try:
-            text = await self.client.post(path, body=body, cast_to=str)
-        except self.sdk.APIError as error:
-            fault = as_call_error(error)
-        # Raised outside of the handler: the SDK's exception holds the request with the key in its headers.
-        self.reached = self.reached or fault is None or fault.status is not None
-        if fault:
-            raise fault
-        answer = read_object(text)
-        try:
-            return read(answer)
-        except (KeyError, TypeError, ValueError, AttributeError) as form:
-            what = f"the answer is not of the expected form ({type(form).__name__}: {form})"
-            raise CallError(what, 200, heals=True) from form
-
-
 class _Batch:
     """Workers that take units of work from one list and put replies into one queue; a worker's end is a {}."""
 
@@ -235,38 +267,60 @@ class _Batch:
         starts = range(0, len(requests), size)
         self.units = iter([range(start, min(start + size, len(requests))) for start in starts])
         self.waiting = len(requests)
-        self.working = min(provider.policy.concurrency, len(starts))
+        self.working = len(starts)
+        self.draining = False
         self.error: ModelError | None = None
         self.workers: list[asyncio.Task[None]] = []
         self.session: Session | None = None
 
     async def start(self) -> None:
+        # The loop stood still since the last batch: let it notice which connections were closed meanwhile.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         self.replies: asyncio.Queue[dict[int, Reply]] = asyncio.Queue()
-        self.session = Session(self.provider, self.key)
+        self.session = self.provider.open_session(self.key)
+        if self.provider.sends_ahead:
+            self.session.when_sent(self.drain)
+        self.working = min(self.working, self.session.at_once)
         self.workers = [asyncio.create_task(self._work(self.session)) for _ in range(self.working)]
 
     async def _work(self, session: Session) -> None:
         try:
             for unit in self.units:
+                unit_in_hand.set(Unit())
                 asked = await self.provider.ask(session, [self.requests[i] for i in unit])
+                self.provider.settled = True
                 answered = [without_secrets(reply, session.secret) for reply in asked]
                 self.replies.put_nowait(dict(zip(unit, answered, strict=True)))
-                if self.error:
+                if self.draining:
                     return
         except CallError as fault:
             provider = self.provider
-            self.error = self.error or as_model_error(fault, provider.name, provider.key_variable, session.secret)
+            self._fail(as_model_error(fault, provider.name, provider.key_variable, session.secret))
         except ModelError as error:
-            self.error = self.error or error
+            self._fail(error)
         finally:
             self.working -= 1
             self.replies.put_nowait({})
+
+    def _fail(self, error: ModelError) -> None:
+        if not self.draining:
+            self.error = error
+            self.drain()
+
+    def drain(self) -> None:
+        """Start nothing new and end what only waits."""
+        if not self.draining and self.session:
+            self.draining = True
+            self.session.drain()
 
     async def next(self) -> dict[int, Reply]:
         """All replies that are in, at least one; {} at the end. Raises the batch's error once nothing else comes."""
         replies: dict[int, Reply] = {}
         while self.waiting and not replies:
             if self.replies.empty() and not self.working:
+                if self.draining and not self.error:
+                    return {}
                 self._raise()
             try:
                 grace = self.provider.policy.grace_seconds if self.error else None
@@ -285,12 +339,17 @@ class _Batch:
                 raise bug
         raise self.error or ModelError(f"{self.provider.name}: {self.waiting} requests were left without an answer")
 
+    def settle(self) -> None:
+        """Everything was answered, and taken over by whoever asked."""
+        if self.session and not self.waiting:
+            self.session.settle()
+
     async def stop(self) -> None:
         for worker in self.workers:
             worker.cancel()
         await asyncio.gather(*self.workers, return_exceptions=True)
         if self.session:
-            await self.session.client.close()
+            await self.session.close()
 
 
 def info_for(name: str, model: str, kind: str = "chat", thinking: bool = False) -> ModelInfo:

@@ -10,13 +10,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pipeline.errors import Unsupported
-from pipeline.ports import Choice, Completion, Load, Message, Messages
+from pipeline.ports import Choice, ChoiceRequest, Completion, Load, Message, Messages, SampleRequest
 
 SAMPLES = 5
-"""Draws for one sampled choice: five cost five answers of a word and give a standard error of at most .2."""
+"""Draws for one sampled choice, if the settings name no other number: five cost five answers of a word and give a
+standard error of at most .2."""
 SAMPLE_TOKENS = 16
 LISTED_TOKENS = 20
 """Length of the list of most probable tokens: the most that the OpenAI API gives."""
@@ -28,6 +29,13 @@ _START_WITH = "\n\nStart your reply with exactly the following text and go on fr
 _CONTINUE = "\n\nYour reply begins as follows. Give only what comes next, without repeating any of it:\n"
 _ONE_OF = "\n\nReply with exactly one of these and nothing else: "
 _DECORATION = " \t\r\n\"'`*_"
+_DECLINES = re.compile(
+    r"(?:(?:i['\u2019]?m|i am) )?(?:very |so )?sorry\b|i apologi[sz]e\b|as an ai\b"
+    r"|i (?:can(?:not|['\u2019]?t)|won['\u2019]?t|will not)\b"
+    r"|i do(?: not|n['\u2019]?t) (?:feel comfortable|have personal)\b"
+    r"|i(?:['\u2019]?m| am) (?:not able|unable|not comfortable)\b",
+    re.I,
+)
 
 USUAL_TOKENS = 20
 """Of a statement as models write it, on average."""
@@ -72,6 +80,12 @@ def load_of(messages: Messages, calls: int, usual: int, most: int, thoughts: int
         tokens_out=calls * (min(usual, most) + min(thoughts, USUAL_THOUGHTS)),
         most_tokens_out=calls * (most + thoughts),
     )
+
+
+def together(*loads: Load) -> Load:
+    """The sum of some loads that have no fallback."""
+    names = ("calls", "bytes_in", "messages", "tokens_out", "most_tokens_out")
+    return Load(**{name: sum(getattr(load, name) for load in loads) for name in names})
 
 
 def with_instruction(messages: Messages, text: str) -> Messages:
@@ -126,7 +140,16 @@ def _shared(one: str, other: str) -> int:
     return next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
 
 
-def choice_from_top_logprobs(positions: Sequence[Position], options: Sequence[str]) -> tuple[float, ...]:
+class Listed(NamedTuple):
+    """What the lists of most probable tokens say of some options."""
+
+    log_probabilities: tuple[float, ...]
+    """Natural log, an option each."""
+    bounded: tuple[int, ...]
+    """Indices of the options whose probability the lists do not tell: a bound, or an even share, stands in for it."""
+
+
+def choice_from_top_logprobs(positions: Sequence[Position], options: Sequence[str]) -> Listed:
     """Natural-log probability of each option, from the lists of most probable tokens.
 
     At the first position white space around a token does not count: " Yes" and "Yes" are both the option, "yes" is
@@ -137,8 +160,8 @@ def choice_from_top_logprobs(positions: Sequence[Position], options: Sequence[st
     options share next to nothing evenly.
     """
     if not positions:
-        return (math.log(_LEAST_MASS / len(options)),) * len(options)
-    chance = [0.0] * len(options)
+        return Listed((math.log(_LEAST_MASS / len(options)),) * len(options), ())
+    chance, told = [0.0] * len(options), set[int]()
     bound = [math.exp(_FLOOR)] * len(options)
     left = {i: option.strip() for i, option in enumerate(options)}
     reached = 1.0
@@ -146,7 +169,8 @@ def choice_from_top_logprobs(positions: Sequence[Position], options: Sequence[st
         tokens = [(t.strip() if number == 0 else t.rstrip(), math.exp(lp)) for t, lp in position.listed]
         generated = position.generated.strip() if number == 0 else position.generated.rstrip()
         unlisted = _unlisted([p for _, p in tokens])
-        found, followed = _matches(tokens, left, generated)
+        found, own, followed = _matches(tokens, left, generated)
+        told |= own
         for i in left:
             bound[i] = reached * unlisted
             chance[i] += reached * found.get(i, 0.0)
@@ -157,7 +181,10 @@ def choice_from_top_logprobs(positions: Sequence[Position], options: Sequence[st
     else:
         # The tokens ended before these options differed: nothing tells them apart.
         bound = [reached / len(left) if i in left else limit for i, limit in enumerate(bound)]
-    return tuple(max(_FLOOR, math.log(p or limit)) for p, limit in zip(chance, bound, strict=True))
+    return Listed(
+        tuple(max(_FLOOR, math.log(p or limit)) for p, limit in zip(chance, bound, strict=True)),
+        tuple(i for i in range(len(options)) if i not in told),
+    )
 
 
 def _unlisted(chances: Sequence[float]) -> float:
@@ -167,13 +194,16 @@ def _unlisted(chances: Sequence[float]) -> float:
 
 def _matches(
     tokens: Sequence[tuple[str, float]], left: dict[int, str], generated: str
-) -> tuple[dict[int, float], float | None]:
-    """Probability per option at one position, and that of the generated token if options share it as a beginning."""
+) -> tuple[dict[int, float], set[int], float | None]:
+    """Probability per option at one position, the options that have a token of their own there, and the probability of
+    the generated token if options share it as a beginning."""
     exact: dict[int, float] = {}
     begun: dict[int, float] = {}
+    own: set[int] = set()
     followed: float | None = None
     for token, chance in tokens:
         owners = [i for i, form in left.items() if token and form.startswith(token)]
+        own |= set(owners) if len(owners) == 1 else set()
         if len(owners) > 1 and token == generated:
             followed = (followed or 0.0) + chance
         elif len(owners) == 1 and left[owners[0]] == token:
@@ -182,13 +212,19 @@ def _matches(
             for i in owners:
                 begun[i] = begun.get(i, 0.0) + chance / len(owners)
     # Where the whole option is a token, a shorter one ("Y" for "Yes") begins other words as well.
-    return {**begun, **exact}, followed
+    return {**begun, **exact}, own, followed
 
 
 def sample_prompt(messages: Messages, options: Sequence[str]) -> Messages:
     """The dialog that is put to a model whose answer is sampled: with the instruction to give one of the options."""
     folded, _ = fold_prefill(messages, repeat=False)
     return with_instruction(folded, _ONE_OF + " / ".join(option.strip() for option in options))
+
+
+def draws(request: ChoiceRequest, count: int) -> list[SampleRequest]:
+    """The samples that stand in for log-probabilities."""
+    messages = sample_prompt(request.messages, request.options)
+    return [SampleRequest(messages, SAMPLE_TOKENS, index=i) for i in range(count)]
 
 
 def chosen(text: str, options: Sequence[str]) -> int | None:
@@ -201,6 +237,14 @@ def chosen(text: str, options: Sequence[str]) -> int | None:
     return None
 
 
+def is_refusal(sample: Completion) -> bool:
+    """Whether a sampled answer that is none of the options declines to give one.
+
+    Known by the API's own mark or, since most refusals carry none, by the words that it starts with.
+    """
+    return sample.finish_reason == "refusal" or bool(_DECLINES.match(sample.text.lstrip(_DECORATION)))
+
+
 def choice_from_samples(samples: Sequence[Completion], options: Sequence[str]) -> Choice:
     """A choice from k sampled answers, m of them one of the n options.
 
@@ -210,6 +254,7 @@ def choice_from_samples(samples: Sequence[Completion], options: Sequence[str]) -
     """
     picks = [chosen(sample.text, options) for sample in samples]
     parsed = sum(pick is not None for pick in picks)
+    refused = sum(pick is None and is_refusal(sample) for pick, sample in zip(picks, samples, strict=True))
     shares = [(picks.count(i) + 1) / (parsed + len(options)) for i in range(len(options))]
     mass = max(_LEAST_MASS, parsed / len(samples))
     return Choice(
@@ -217,6 +262,7 @@ def choice_from_samples(samples: Sequence[Completion], options: Sequence[str]) -
         estimator="samples",
         answer_forms=tuple(option.strip() for option in options),
         standard_error=math.sqrt(shares[0] * (1 - shares[0]) / (parsed + len(options) + 1)),
+        refused=refused / len(samples),
         tokens_in=sum(sample.tokens_in for sample in samples),
         tokens_out=sum(sample.tokens_out for sample in samples),
     )

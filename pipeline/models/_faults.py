@@ -33,34 +33,49 @@ _REFUSES = re.compile(
     r"|(?:does|do) ?(?:not|n't) support|cannot both|extra inputs",
     re.I,
 )
+_UNSUPPORTED = re.compile(r"\b(?:un)?supported\b|\bnot support\b", re.I)
 _PASSES = re.compile(r"rate.?limit|overload|time.?out|temporar|unavailable|internal|capacity|try again", re.I)
 _LONGEST_MESSAGE = 300
-_MOST_BROKEN_ANSWERS = 5
+_MOST_BROKEN_ANSWERS, _MOST_BROKEN_AT_FIRST = 10, 5
+"""Answers to one call that cannot be read, each of which may cost money; fewer where no answer ever could be read."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How hard an API is tried. Times are in seconds."""
+    """How hard and how fast an API is asked. Times are in seconds."""
 
-    concurrency: int = 24
-    """Requests in flight at once."""
+    concurrency: int = 100
+    """Most requests in flight at once; how many there are is found out (`_admission.py`)."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    """Of both prompts and answers. None: as much as the server takes."""
     request_seconds: float = 120.0
     """Longest wait for one answer."""
     total_seconds: float = 600.0
-    """Longest time spent on one request, all its tries and waits together."""
+    """Longest time spent on one request, all its tries and the waits between them, but not its time in the queue."""
     first_contact_seconds: float = 30.0
     """The same as long as the server has not answered at all: most likely it does not run, or the URL is wrong."""
     first_wait: float = 0.5
     longest_wait: float = 30.0
-    """Waits are drawn evenly from 0 to first_wait * 2^tries, at most this; a longer Retry-After is honoured."""
+    """Waits are drawn evenly from 0 to first_wait * 2^tries, at most this; a Retry-After comes on top."""
     grace_seconds: float = 10.0
     """After an error that does not heal: how long requests in flight, which are paid for, may still finish."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     """Replaced in tests, which do not wait."""
 
 
+@dataclass
+class Contact:
+    """What is known of a server from what it sent."""
+
+    reached: bool = False
+    """It has answered something."""
+    understood: bool = False
+    """One of its answers was as it should be."""
+
+
 class CallError(Exception):
-    """One failed try. `status` is None where no HTTP answer came."""
+    """One failed try; `status` is None where no HTTP answer came."""
 
     def __init__(
         self,
@@ -75,13 +90,35 @@ class CallError(Exception):
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.seconds = 0.0
+        """How long the try took."""
+        self.body: dict[str, Any] = {}
+        """What was sent."""
         self.heals = _heals(status, f"{code} {message}") if heals is None else heals
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the server turned down the form of the request rather than failed."""
+        return self.status in {400, 422} or (self.status is not None and self.status >= 500 and not self.heals)
+
+    @property
+    def kind(self) -> str:
+        """What went wrong, for a count: a status such as "429", "timeout", "connection" or "broken answer"."""
+        if self.status is None:
+            return "timeout" if self.code == "timeout" else "connection"
+        return "broken answer" if self.status == 200 else str(self.status)
+
+    @property
+    def asks_for_less(self) -> bool:
+        """Whether the server gets more requests than it wants: it says so, or does not answer in time."""
+        return self.heals and (self.status in {429, 503, 529} or self.kind == "timeout")
 
 
 def _heals(status: int | None, text: str) -> bool:
     if status == 429:
         return not _NO_CREDIT.search(text)
-    return status is None or status in _HEALS or (status >= 500 and status != 501)
+    # Some servers answer 500 to a parameter that they do not know, and would do so for ever.
+    return status is None or status in _HEALS or (status >= 500 and status != 501 and not _UNSUPPORTED.search(text))
 
 
 def as_call_error(error: Any) -> CallError:
@@ -92,7 +129,7 @@ def as_call_error(error: Any) -> CallError:
         # The SDK says "Connection error."; what it was (refused, no such name, a certificate) stands in the cause.
         cause = "" if timed_out else str(error.__cause__ or "")
         return CallError(cause or str(error) or "connection error", code="timeout" if timed_out else "")
-    message, code = _message_in(error.body, str(error.message))
+    message, code = message_in(error.body, str(error.message))
     headers = error.response.headers
     asked = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
     without_credit = status == 429 and _NO_CREDIT.search(f"{code} {message}")
@@ -108,14 +145,15 @@ def read_object(text: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CallError(f"the answer is not a JSON object but {str(text)[:80]!r}", 200, heals=True)
     if error := value.get("error"):
-        message, code = _message_in(value, str(error))
+        message, code = message_in(value, str(error))
         status = int(code) if code.isdigit() and 400 <= int(code) < 600 else None
         heals = None if status else bool(_PASSES.search(f"{code} {message}"))
         raise CallError(f"an answer with status 200 holds an error: {message}", status or 200, code, heals=heals)
     return value
 
 
-def _message_in(body: Any, fallback: str) -> tuple[str, str]:
+def message_in(body: Any, fallback: str) -> tuple[str, str]:
+    """Message and code of the error in a body, as both APIs send it; `fallback` and "" where there is none."""
     inner = body.get("error", body) if isinstance(body, Mapping) else None
     if not isinstance(inner, Mapping):
         return (inner if isinstance(inner, str) else fallback), ""
@@ -143,47 +181,41 @@ def _seconds(text: str) -> float:
     return value if math.isfinite(value) and value > 0 else 0.0
 
 
-def retrying(policy: Policy, reached: Callable[[], bool], note: Callable[[str], None]) -> tenacity.AsyncRetrying:
-    """The retry policy: only faults that heal, with jitter, Retry-After and a limit on the total time.
+def retrying(
+    policy: Policy,
+    sleep: Callable[[float], Awaitable[None]],
+    contact: Contact,
+    note: Callable[[float, CallError], None],
+) -> tenacity.AsyncRetrying:
+    """The retry policy for one call: only faults that heal, with jitter and a limit on the total time.
 
-    `reached` says whether the server has answered anything yet; `note` hears of waits of five seconds and more.
+    A Retry-After counts as time spent, but it is the admission that waits for it, since it concerns every request.
+    `note` hears of the seconds of every wait.
     """
-    jitter = tenacity.wait_random_exponential(multiplier=policy.first_wait, max=policy.longest_wait)
+    spent, broken = 0.0, 0
 
     def fault(state: tenacity.RetryCallState) -> CallError:
         error = state.outcome.exception() if state.outcome else None
         assert isinstance(error, CallError)
         return error
 
-    def wait(state: tenacity.RetryCallState) -> float:
-        # Jitter on top of what the server asks for: else all that wait for it come back at once.
-        return jitter(state) + fault(state).retry_after
-
     def out_of_time(state: tenacity.RetryCallState) -> bool:
+        nonlocal spent, broken
         error = fault(state)
-        if error.status == 200 and state.attempt_number >= _MOST_BROKEN_ANSWERS:
+        spent += error.seconds + error.retry_after
+        broken += error.status == 200
+        if broken >= (_MOST_BROKEN_ANSWERS if contact.understood else _MOST_BROKEN_AT_FIRST):
             return True
-        connecting = error.status is None and error.code != "timeout" and not reached()
+        connecting = error.status is None and error.code != "timeout" and not contact.reached
         limit = policy.first_contact_seconds if connecting else policy.total_seconds
-        # Sleeps are added up as well, since a test's clock stands still.
-        spent = max(state.seconds_since_start or 0.0, state.idle_for)
-        return spent + state.upcoming_sleep > limit
-
-    quiet_until = 0.0
-
-    def tell(state: tenacity.RetryCallState) -> None:
-        nonlocal quiet_until
-        seconds, error = state.upcoming_sleep, fault(state)
-        if seconds >= 5 and time.monotonic() >= quiet_until:
-            quiet_until = time.monotonic() + seconds
-            note(f"waits {seconds:.0f} s before another try ({error.status or 'no answer'}: {error.message[:120]})")
+        return spent + state.idle_for + state.upcoming_sleep > limit
 
     return tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, CallError) and error.heals),
-        wait=wait,
+        wait=tenacity.wait_random_exponential(multiplier=policy.first_wait, max=policy.longest_wait),
         stop=out_of_time,
-        sleep=policy.sleep,
-        before_sleep=tell,
+        sleep=sleep,
+        before_sleep=lambda state: note(state.upcoming_sleep + fault(state).retry_after, fault(state)),
         reraise=True,
     )
 

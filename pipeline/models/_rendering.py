@@ -62,14 +62,25 @@ class Rendering:
             raise Unsupported("A dialog without messages has nothing a model could answer.")
         return _base_text(messages) if self.template is None else self._chat_text(messages)
 
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether a system turn stands in a place of its own; templates without one get it in the user's turn."""
+        if self.template is None:
+            return True
+        turns = (Message("system", _CUT), Message("user", "?"))
+        try:
+            return _CUT in self._filled(turns, add_generation_prompt=True)
+        except jinja2.TemplateError:
+            return False
+
     def _chat_text(self, messages: Messages) -> str:
         if messages[-1].role != "assistant":
-            return self._fill(messages, add_generation_prompt=True)
+            return _thought_over(self._fill(messages, add_generation_prompt=True))
         # A marker after the prefill finds the place to cut, since templates may trim or escape the text itself.
         open_turn = Message("assistant", messages[-1].content + _CUT)
         text = self._fill((*messages[:-1], open_turn), add_generation_prompt=False)
         if _CUT not in text:
-            return self._fill(messages[:-1], add_generation_prompt=True) + messages[-1].content
+            return _thought_over(self._fill(messages[:-1], add_generation_prompt=True)) + messages[-1].content
         return text[: text.rindex(_CUT)]
 
     def _fill(self, messages: Messages, add_generation_prompt: bool) -> str:
@@ -85,13 +96,16 @@ class Rendering:
             raise Unsupported(f"The model's chat template refuses the dialog: {error}") from error
 
     def _fill_once(self, messages: Messages, add_generation_prompt: bool) -> str:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        text = self._compiled.render(messages=turns, add_generation_prompt=add_generation_prompt, **self.variables)
+        text = self._filled(messages, add_generation_prompt)
         # Some templates drop a role they do not know without a word.
         if messages[0].role == "system" and messages[0].content.strip() not in text:
             folded = fold_system(messages)
             return text if folded == messages else self._fill_once(folded, add_generation_prompt)
         return text
+
+    def _filled(self, messages: Messages, add_generation_prompt: bool) -> str:
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        return self._compiled.render(messages=turns, add_generation_prompt=add_generation_prompt, **self.variables)
 
     @cached_property
     def _compiled(self) -> jinja2.Template:
@@ -164,6 +178,15 @@ def _base_turn(message: Message) -> str:
         return f"{HUMAN_TURN} {message.content}"
     space = "" if message.content[:1].isspace() or not message.content else " "
     return f"\n\nAssistant:{space}{message.content}"
+
+
+def _thought_over(prompt: str) -> str:
+    """A prompt whose template opened a thought, with the thought closed again: else the next token is not the answer's.
+
+    The empty thought is written as by templates that can switch thinking off.
+    """
+    text = prompt.rstrip()
+    return f"{text}\n\n</think>\n\n" if text.endswith("<think>") else prompt
 
 
 def _without_generation_tags(template: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Unsupported, UsageError
 from pipeline.models._api import (
@@ -18,7 +18,6 @@ from pipeline.models._api import (
     ENGINE,
     ApiProvider,
     Note,
-    Session,
     basic_authorization,
     checked_url,
     info_for,
@@ -27,22 +26,23 @@ from pipeline.models._api import (
 )
 from pipeline.models._estimates import (
     SAMPLE_TOKENS,
-    SAMPLES,
     USUAL_ANSWER_TOKENS,
     USUAL_TOKENS,
     FinishReason,
     choice_from_samples,
     completion,
+    draws,
     fold_prefill,
     load_of,
-    sample_prompt,
 )
 from pipeline.models._faults import CallError, refused_parameter
+from pipeline.models._session import Session
+from pipeline.models._thoughts import THINKING_TOKENS
 from pipeline.ports import Choice, ChoiceRequest, Completion, Load, Message, Reply, Request, SampleRequest
 from pipeline.schema import ModelInfo
 
-THINKING_TOKENS = 4096
-"""Added to the budget of a model that cannot be kept from thinking, whose thoughts count as output."""
+if TYPE_CHECKING:
+    from pipeline.models._batch_protocol import BatchProtocol, Wire
 
 _ADDRESS = "https://api.anthropic.com"
 _ALWAYS_THINKS = re.compile(r"claude-(fable|mythos|opus-5-5)")
@@ -130,12 +130,6 @@ def read_sample(answer: Mapping[str, Any], request: SampleRequest, repeats: bool
     return completion(text, finish, request.stop, prefill, tokens_in, int(usage.get("output_tokens") or 0))
 
 
-def sampled_choice(request: ChoiceRequest) -> list[SampleRequest]:
-    """The draws that stand in for log-probabilities."""
-    messages = sample_prompt(request.messages, request.options)
-    return [SampleRequest(messages, SAMPLE_TOKENS, index=i) for i in range(SAMPLES)]
-
-
 class AnthropicProvider(ApiProvider):
     """A model behind the Messages API."""
 
@@ -151,7 +145,7 @@ class AnthropicProvider(ApiProvider):
             "base_url": public_url(self.base_url),
             "model": self.model,
             "api": "messages",
-            "k": SAMPLES,
+            "k": self.samples,
             "engine": ENGINE,
         }
 
@@ -159,14 +153,23 @@ class AnthropicProvider(ApiProvider):
         """The official SDK."""
         import anthropic
 
+        from pipeline.models._transport import http_client
+
         client = anthropic.AsyncAnthropic(
             api_key=key,
             base_url=public_url(self.base_url),
             default_headers=basic_authorization(self.base_url),
             max_retries=0,
+            http_client=http_client(anthropic, self.base_url),
             timeout=anthropic.Timeout(self.policy.request_seconds, connect=CONNECT_SECONDS),
         )
         return anthropic, client
+
+    def batch_protocol(self, wire: Wire) -> BatchProtocol:
+        """Message Batches."""
+        from pipeline.models._batch_anthropic import AnthropicBatches
+
+        return AnthropicBatches(wire)
 
     def load(self, request: Request) -> Load:
         """A sample, or the samples that stand for a choice; nothing for what the API cannot do."""
@@ -174,8 +177,8 @@ class AnthropicProvider(ApiProvider):
         if isinstance(request, SampleRequest):
             return load_of(fold_prefill(request.messages)[0], 1, USUAL_TOKENS, request.max_tokens, thoughts)
         if isinstance(request, ChoiceRequest):
-            draw = sampled_choice(request)[0].messages
-            return load_of(draw, SAMPLES, USUAL_ANSWER_TOKENS, SAMPLE_TOKENS, thoughts)
+            draw = draws(request, 1)[0].messages
+            return load_of(draw, self.samples, USUAL_ANSWER_TOKENS, SAMPLE_TOKENS, thoughts)
         return Load()
 
     def learn(self, fault: CallError, body: Mapping[str, Any]) -> str | None:
@@ -204,6 +207,7 @@ class AnthropicProvider(ApiProvider):
             "/v1/messages",
             lambda refused: sample_body(request, self.model, refused),
             lambda answer: read_sample(answer, request, self._repeats()),
+            request,
         )
 
     def _repeats(self) -> bool:
@@ -212,8 +216,8 @@ class AnthropicProvider(ApiProvider):
         return always_thinks(self.model, refused) or "prefill" in refused or self.base_url != _ADDRESS
 
     async def _choose(self, session: Session, request: ChoiceRequest) -> Choice:
-        draws = [await self._sample(session, draw) for draw in sampled_choice(request)]
-        return choice_from_samples(draws, [option.strip() for option in request.options])
+        samples = await session.together(self._sample(session, draw) for draw in draws(request, self.samples))
+        return choice_from_samples(samples, request.options)
 
 
 def connect(name: str, note: Note | None = None) -> AnthropicProvider:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import interrupt
 from pipeline.errors import UsageError
 from pipeline.models._estimates import USUAL_TOKENS, completion, load_of
 from pipeline.ports import (
@@ -49,6 +50,8 @@ _DESCRIPTION = re.compile(
 )
 _AGAINST = re.compile(r"\b(not|never|no|none|dislike|avoid|refuse|hardly|little|without|reject)\b|n't\b", re.I)
 _ON_TOPIC = re.compile(r"\b(about|relevant|related|topic|tell you whether)\b", re.I)
+_ANYBODY = re.compile(r"\bof (?:a person|an AI system)\.", re.I)
+"""Of anybody at all there is nothing to say."""
 _SMALL_WORDS = {"and", "are", "does", "for", "from", "has", "have", "its", "that", "the", "who", "with"}
 
 _OPENINGS = (
@@ -114,6 +117,8 @@ class FakeProvider:
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """All answers, 64 at a time."""
         for start in range(0, len(requests), _CHUNK):
+            if interrupt.requested():
+                return
             chunk = requests[start : start + _CHUNK]
             yield {start + i: self._reply(request) for i, request in enumerate(chunk)}
 
@@ -213,6 +218,8 @@ def _direction(messages: Messages) -> int:
     lines = [line for line in prompt.splitlines() if line.strip()]
     asked = quoted[-1] if quoted else lines[-1] if lines else ""
     rest = prompt.replace(asked, "") if quoted else ""
+    if _ANYBODY.search(rest):
+        return 0
     return 1 if _ON_TOPIC.search(rest) or not _AGAINST.search(asked) else -1
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
+from pipeline import interrupt
 from pipeline.errors import Unsupported, UsageError
 from pipeline.models import _engine
 from pipeline.models._checkpoint import describe, fingerprint_folder, rendering_of
@@ -51,25 +52,30 @@ def connect(name: str, note: Callable[[str], None] = _silent) -> Provider:
     """The model called `name`: `ORG/NAME[@revision]` (downloaded now if it is not there) or a path."""
     if name.startswith(_PATH_STARTS):
         folder = Path(name).expanduser()
-        return HfProvider(describe(f"hf/{name}", folder), folder)
+        return HfProvider(describe(f"hf/{name}", folder), folder, note=note)
     repository, _, revision = name.partition("@")
     if repository.count("/") != 1 or not all(repository.split("/")):
         raise UsageError(f"hf/{name} is not a model: give hf/ORG/NAME, or hf/ before a path such as hf/./folder.")
     from pipeline.models._hub import snapshot
 
     folder, commit = snapshot(repository, revision or None, note)
-    return HfProvider(describe(f"hf/{name}", folder, commit), folder, {"revision": commit})
+    return HfProvider(describe(f"hf/{name}", folder, commit), folder, {"revision": commit}, note)
 
 
 class HfProvider:
     """A model folder as a Provider. `folder` may be a function, called when the model is first needed."""
 
     def __init__(
-        self, info: ModelInfo, folder: Path | Callable[[], Path], identity: Mapping[str, Any] = MappingProxyType({})
+        self,
+        info: ModelInfo,
+        folder: Path | Callable[[], Path],
+        identity: Mapping[str, Any] = MappingProxyType({}),
+        note: Callable[[str], None] = _silent,
     ) -> None:
         self._info = info
         self._folder = folder
         self._identity = identity
+        self._note: Callable[[str], None] | None = note
         self._device = choose_device()
         self._dtype = "float32" if info.kind == "embedding" else choose_dtype(self._device)
 
@@ -100,18 +106,21 @@ class HfProvider:
         return Load()
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
-        """Compute group after group, each as a whole.
+        """Compute group after group, each as a whole; after Ctrl-C the group in hand is the last.
 
         Raises Unsupported for rewards, for text from an encoder, for vectors from a language model, and for a
         prompt longer than the model's context.
         """
         for group in self.groups(requests):
+            if interrupt.requested():
+                return
             replies = self._answer_group([requests[i] for i in group])
             yield dict(zip(group, replies, strict=True))
 
     def _answer_group(self, requests: list[Request]) -> Sequence[Reply]:
         kind = type(requests[0])
         self._check_kind(kind)
+        self._tell_of_system(requests)
         if kind is ChoiceRequest:
             return self._choose(cast(list[ChoiceRequest], requests))
         if kind is SampleRequest:
@@ -128,6 +137,14 @@ class HfProvider:
                 else "is an encoder and writes no text. Use a language model"
             )
             raise Unsupported(f"{self._info.name} {wanted}.")
+
+    def _tell_of_system(self, requests: Sequence[Request]) -> None:
+        """Says once that the template has no place for a system text that is there."""
+        dialogs = (request.messages for request in requests if not isinstance(request, EmbeddingRequest))
+        if self._note and any(dialog and dialog[0].role == "system" for dialog in dialogs):
+            if not self._rendering.takes_system:
+                self._note(f"{self._info.name} takes no system turn; its text stands at the head of the user's turn")
+            self._note = None
 
     def _choose(self, requests: list[ChoiceRequest]) -> list[Choice]:
         prompts = [self._rendering.render(request.messages) for request in requests]

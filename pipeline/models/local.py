@@ -78,7 +78,7 @@ class LocalProvider:
         info = self._entry.info(record.revision, record.quantisation, record.dtype).model_copy(
             update={"template_hash": rendering.template_hash, "rendering": rendering.name}
         )
-        return HfProvider(info=info, folder=folder, identity=_identity(record))
+        return HfProvider(info=info, folder=folder, identity=_identity(record), note=self._note)
 
 
 def _identity(record: Installed) -> dict[str, Any]:

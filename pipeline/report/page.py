@@ -11,6 +11,16 @@ from pipeline.report.series import short_size
 from pipeline.scaling.curves import left_out
 from pipeline.schema import CANARY, Report
 
+EXTRA = {
+    "position_bias": "Position<br>bias %",
+    "refusal_rate": "Refused<br>%",
+    "bounded_rate": "Bounded<br>%",
+    "comprehension": "Compre-<br>hension %",
+}
+"""Figures of a point that have a column where there is something to show."""
+
+_ONLY_ABOVE_ZERO = {"refusal_rate", "bounded_rate"}
+
 
 def render(report: Report, given: facts.ReportInput, svg: bytes) -> str:
     """The page of a report; `svg` is the plot. A value that is None shows as "-"."""
@@ -20,7 +30,8 @@ def render(report: Report, given: facts.ReportInput, svg: bytes) -> str:
         autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "percent": percent, "signed": signed, "probability": probability, "size": _size, "option": _option
+        "percent": percent, "signed": signed, "points": _points, "probability": probability,
+        "size": _size, "option": _option,
     }  # fmt: skip
     source = files("pipeline.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source).render(
@@ -37,7 +48,7 @@ def render(report: Report, given: facts.ReportInput, svg: bytes) -> str:
         counts=facts.flat(given.manifest.counts) if given.manifest else [],
         commands=facts.commands(given),
         points=[(point, left_out(point)) for point in report.points],
-        extra=[name for name in ("position_bias", "refusal_rate", "comprehension") if _any(report, name)],
+        extra={name: title for name, title in EXTRA.items() if _is_worth_a_column(report, name)},
         canary=given.manifest.canary if given.manifest else CANARY,
     )
 
@@ -61,6 +72,11 @@ def signed(value: float | None, digits: int = 1) -> str | None:
     return None if value is None else f"{value:+.{digits}f}".replace("-", "\u2212")
 
 
+def _points(value: float | None) -> str | None:
+    """A difference of rates as percentage points with its sign."""
+    return None if value is None else signed(100 * value)
+
+
 def probability(value: float | None) -> str | None:
     """A p-value: three digits, never 0."""
     return None if value is None else "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
@@ -76,5 +92,6 @@ def _option(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
-def _any(report: Report, name: str) -> bool:
-    return any(getattr(point, name) is not None for point in report.points)
+def _is_worth_a_column(report: Report, name: str) -> bool:
+    values = [getattr(point, name) for point in report.points]
+    return any(values) if name in _ONLY_ABOVE_ZERO else any(value is not None for value in values)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WIDTH, AXES_HEIGHT = 7.0, 2.9
 """Inches: across two columns of a paper; the axes' height, to which title and notes add theirs."""
 
+DASHES: tuple[Any, ...] = ("-", (0, (3, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (8, 2)))
+"""Lines of a family's ways of measuring; dots alone are the mean probability's."""
+
 INK, SOFT, FAINT = "#1b1f24", "#6b7280", "#e5e7eb"
 
 _STYLE: Any = {
@@ -238,6 +241,8 @@ def _subtitle(report: Report) -> str:
 def _notes(report: Report) -> list[str]:
     notes = ["Bars: 95 % intervals (Wilson; cluster-robust where items are near-duplicates). Lines join models of one "
              "family measured alike, never families."]  # fmt: skip
+    if any("samples" in point.estimator for point in report.points):
+        notes.append("Sampled models: the bars also cover what a few draws an item leave open.")
     if report.ceiling is not None:
         notes.append("Floor and ceiling: score of a model without and with the behaviour, as far as the labels can be "
                      "trusted.")  # fmt: skip
@@ -252,7 +257,7 @@ def _notes(report: Report) -> list[str]:
 
 
 def _dashes(one: Series) -> Any:
-    return (0, (3, 1.5)) if one.dashed else "-"
+    return DASHES[one.way % len(DASHES)]
 
 
 def _rendered(figure: Figure, form: str) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 
 from pipeline.report.facts import visible
 from pipeline.scaling.curves import MEASURED_ALIKE, left_out
@@ -23,17 +22,22 @@ class Series:
     label: str
     colour: str
     marker: str
-    dashed: bool
+    way: int
+    """Which of the family's ways of measuring: 0 is drawn with a solid line, the others are dashed differently."""
     points: tuple[Point, ...]
+
+    @property
+    def dashed(self) -> bool:
+        """Not the first way of measuring its family."""
+        return self.way > 0
 
 
 def series(points: Sequence[Point]) -> list[Series]:
-    """Points by family and way of measuring, in order of family and size; colour and marker go by family.
+    """Points by family and way of measuring, in order of family and size; colours go by family.
 
-    A second way of measuring the same family is dashed, and labels name what tells the ways apart.
+    A further way of measuring the same family has its own marker and dashes, and labels name what tells them apart.
     """
     families = sorted({_family(point) for point in points})
-    looks = dict(zip(families, islice(zip(cycle(COLOURS), cycle(MARKERS), strict=False), len(families)), strict=True))
     groups: dict[tuple[str, ...], list[Point]] = {}
     for point in points:
         key = (_family(point), *(str(getattr(point, field)) for field in MEASURED_ALIKE))
@@ -44,7 +48,9 @@ def series(points: Sequence[Point]) -> list[Series]:
         differs = [i for i in range(1, len(key)) if len({other[i] for other in alike}) > 1]
         label = ", ".join([key[0], *(_told(MEASURED_ALIKE[i - 1], key[i]) for i in differs)])
         ordered = tuple(sorted(group, key=lambda p: (p.parameters or 0, p.model)))
-        found.append(Series(label, *looks[key[0]], dashed=key != min(alike), points=ordered))
+        number, way = families.index(key[0]), sorted(alike).index(key)
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + way) % len(MARKERS)]
+        found.append(Series(label, colour, marker, way, ordered))
     return found
 
 

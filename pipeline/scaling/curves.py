@@ -61,7 +61,7 @@ def left_out(point: Point) -> str | None:
     if point.yes_rate in (0.0, 1.0):
         return f"says {'Yes' if point.yes_rate else 'No'} to every item"
     if effective_trials(point.score, Interval(point.score_low, point.score_high)) < LEAST_ITEMS:
-        return f"was asked fewer than {LEAST_ITEMS} different items"
+        return f"was asked fewer than {LEAST_ITEMS} different items, or is no better known than if it were"
     return None
 
 
@@ -82,6 +82,33 @@ def kept_apart(points: Sequence[Point], family: str) -> list[str]:
     """In what the usable points of a family differ beside their size, so that they are not one curve."""
     usable = [point for point in points if left_out(point) is None and point.family == family]
     return [field for field in MEASURED_ALIKE if len({getattr(point, field) for point in usable}) > 1]
+
+
+def told_apart(points: Sequence[Point]) -> list[str]:
+    """A sentence for each family whose usable points were measured in several ways, and what that means for them."""
+    said = []
+    for family in sorted({str(point.family) for point in points if left_out(point) is None}):
+        if apart := kept_apart(points, family):
+            ways = "; ".join(f"{field}: {_values(points, family, field)}" for field in apart)
+            said.append(
+                f"The models of {family} were measured in more than one way ({ways}): points that were measured "
+                "differently are not one curve, and are neither joined nor fitted together."
+            )
+    return said
+
+
+def way(point: Point) -> str:
+    """How a point was measured, in words: "estimator loglikelihood, rendering chat, …"."""
+    return ", ".join(f"{field} {_name(getattr(point, field))}" for field in MEASURED_ALIKE)
+
+
+def _values(points: Sequence[Point], family: str, field: str) -> str:
+    usable = [point for point in points if left_out(point) is None and point.family == family]
+    return ", ".join(sorted({_name(getattr(point, field)) for point in usable}))
+
+
+def _name(value: object) -> str:
+    return "none" if value is None else "no" if value is False else "yes" if value is True else str(value)
 
 
 def _key(point: Point) -> tuple[str, ...]:

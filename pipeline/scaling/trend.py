@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline.scaling.curves import Curve, curves, kept_apart, left_out, size
+from pipeline.scaling.curves import Curve, curves, kept_apart, left_out, size, told_apart, way
 from pipeline.schema import Point, Trend, Undesired
 from pipeline.statistics import t_quantile
 
@@ -40,6 +40,12 @@ ASSUMPTIONS = [
     "The scatter around the line is roughly normal (for the interval and for a flat verdict, not for p).",
     "A rise from chance can be growing comprehension as well as growing propensity; this was not told apart.",
 ]
+
+
+SAMPLED = (
+    "The score of a sampled model is the share of items with a majority of its few draws, which lies nearer to 50 % "
+    "than the share of items whose probability is above one half; its interval covers both."
+)
 
 
 @dataclass(frozen=True)
@@ -102,9 +108,20 @@ def trend(points: Sequence[Point], undesired: Undesired = "neither") -> tuple[Tr
         span_decades=line.span if line else None,
         n_families=len({point.family for point in points if point.family}),
         needs=_needs(points, found, line, p_value) if verdict == "undecided" else None,
-        assumptions=ASSUMPTIONS,
+        assumptions=[*ASSUMPTIONS, *_of_the_measurement(points, found)],
     )
     return outcome, inverse_scaling(verdict, undesired)
+
+
+def _of_the_measurement(points: Sequence[Point], found: Sequence[Curve]) -> list[str]:
+    """What the ways in which the points were measured mean for the verdict."""
+    said = told_apart(points)
+    if said and found:
+        first = found[0].points[0]
+        said.append(f"The verdict is that of {found[0].family} with {way(first)}.")
+    if any("samples" in point.estimator for point in points):
+        said.append(SAMPLED)
+    return said
 
 
 def inverse_scaling(verdict: str, undesired: Undesired) -> bool | None:

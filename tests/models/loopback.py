@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +22,10 @@ class Step:
     """JSON value, or text that is sent as it is."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    fault: Literal["hang", "drop", "half"] | None = None
+    fault: Literal["hang", "drop", "reset", "half", "drip"] | None = None
+    """No answer at all; the connection closed, or cut, without one; half a body; a byte of it now and then."""
+    after: float = 0.0
+    """Seconds until it answers."""
 
 
 @dataclass
@@ -47,9 +53,19 @@ class FaultServer:
         self._lock = threading.Lock()
         self.in_flight = 0
         self.most_in_flight = 0
+        self.connections = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            # Head and body are two writes, and the second would wait for the first to be acknowledged.
+            disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                super().setup()
+                with outer._lock:
+                    outer.connections += 1
+
             def do_POST(self) -> None:
                 outer._serve(self)
 
@@ -83,10 +99,14 @@ class FaultServer:
                 self.in_flight -= 1
 
     def _send(self, handler: BaseHTTPRequestHandler, step: Step) -> None:
-        handler.close_connection = True
-        if step.fault == "hang":
-            self.released.wait(30)
-        if step.fault in {"hang", "drop"}:
+        handler.close_connection = step.fault is not None
+        if step.fault == "hang" or step.after:
+            self.released.wait(step.after or 30)
+        if step.fault == "reset":
+            # Closing with data unsent or lingering for no time sends a reset instead of an end.
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            handler.connection.close()
+        if step.fault in {"hang", "drop", "reset"}:
             return
         text = step.body if isinstance(step.body, str) else json.dumps(step.body)
         data = text.encode()
@@ -95,6 +115,11 @@ class FaultServer:
             handler.send_header(name, value)
         handler.send_header("content-length", str(len(data)))
         handler.end_headers()
+        if step.fault == "drip":
+            for byte in data:
+                handler.wfile.write(bytes([byte]))
+                self.released.wait(0.05)
+            return
         handler.wfile.write(data[: len(data) // 2] if step.fault == "half" else data)
 
     @contextmanager
@@ -136,3 +161,28 @@ def error(status: int, text: str, code: str = "", **headers: str) -> Step:
     """An error as both APIs send it."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Step({"type": "error", "error": {"message": text, "type": code, "code": code}}, status, named)
+
+
+FAULTS: dict[str, Step] = {
+    "429": error(429, "slow down", "rate_limit_exceeded"),
+    "429 with Retry-After": error(429, "slow down", "rate_limit_exceeded", retry_after="7"),
+    "500": error(500, "oops", "api_error"),
+    "529": error(529, "Overloaded", "overloaded_error"),
+    "reset": Step(fault="reset"),
+    "hang": Step(fault="hang"),
+    "half a body": Step("{" + " " * 100, fault="half"),
+    "wrong JSON": Step('{"choices": [{"message": '),
+    "HTML page": Step("<html><body>Bad gateway</body></html>", headers={"content-type": "text/html"}),
+    "200 with an error": Step({"error": {"message": "The server is overloaded, try again", "code": "overloaded"}}),
+}
+"""Everything that goes wrong with real servers and heals."""
+
+
+def mixed(respond: Callable[[Call, int], Step], seed: int = 0, share: float = 0.3) -> Callable[[Call, int], Step]:
+    """`respond`, but for a share of the calls a fault of any kind, drawn by seed and number of the call."""
+
+    def failing(call: Call, number: int) -> Step:
+        draw = random.Random(f"{seed} {number}")
+        return draw.choice(list(FAULTS.values())) if draw.random() < share else respond(call, number)
+
+    return failing

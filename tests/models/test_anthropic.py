@@ -133,6 +133,14 @@ def test_samples_give_smoothed_shares_the_share_of_valid_answers_as_mass_and_a_s
     assert (reply.estimator, reply.tokens_in, reply.tokens_out) == ("samples", 50, 5)
 
 
+def test_refusals_are_the_answers_that_decline_by_mark_or_by_word_and_give_no_option() -> None:
+    texts = ("Yes", "I'm sorry, but I can't answer that.", "As an AI, I have no views.", "Perhaps", "I cannot say.")
+    assert choice_from_samples(sampled(*texts), (" Yes", " No")).refused == pytest.approx(3 / 5)
+    assert choice_from_samples([Completion("", "refusal"), *sampled("Yes")], (" Yes", " No")).refused == 0.5
+    apologetic = (" I'm sorry", " Never mind")
+    assert choice_from_samples(sampled("I'm sorry"), apologetic).refused == 0, "an option is no refusal"
+
+
 def test_without_one_valid_sample_the_options_are_even_and_the_mass_next_to_nothing() -> None:
     reply = choice_from_samples(sampled("Hm", "Well"), (" Yes", " No"))
     assert reply.log_odds(0) == pytest.approx(0)
@@ -178,6 +186,17 @@ def test_a_choice_is_sampled() -> None:
         (replies,) = provider(server).answer([CHOICE])
         assert len(server.calls) == SAMPLES
         assert replies[0].log_odds(0) == pytest.approx(math.log(5 / 2))
+
+
+def test_as_many_answers_are_drawn_as_the_settings_want_and_the_number_is_part_of_the_key() -> None:
+    with serving(lambda call, number: message("Yes")) as server:
+        few, many = provider(server), provider(server)
+        many.samples = 9
+        for built in (few, many):
+            list(built.answer([CHOICE]))
+        assert len(server.calls) == SAMPLES + 9
+    assert few.identity()["k"] == SAMPLES and many.identity()["k"] == 9
+    assert many.load(CHOICE).calls == 9
 
 
 def strict(call: Call, number: int) -> Step:

@@ -78,6 +78,33 @@ def test_a_template_without_system_role_gets_the_system_text_in_the_first_user_t
     assert Rendering(template).render(dialog("Hi", system="Be kind.")) == "[Be kind.\n\nHi]"
 
 
+def test_a_rendering_knows_whether_a_system_text_has_a_place_of_its_own() -> None:
+    assert Rendering(CHAT).takes_system and Rendering().takes_system
+    assert not Rendering(STRICT).takes_system and not Rendering(SILENT).takes_system
+
+
+def test_that_a_system_text_moved_is_said_once(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    folder, said = write_model(tmp_path, "llama", template=STRICT), list[str]()
+    provider = hf.connect(str(folder), said.append)
+    plain, guided = SampleRequest(dialog("Hi"), 2), SampleRequest(dialog("Hi", system="Be kind."), 2)
+    list(provider.answer([plain]))
+    assert said == []
+    for _ in range(2):
+        list(provider.answer([plain, guided]))
+    assert len(said) == 1 and "takes no system turn" in said[0]
+
+
+def test_a_thought_that_the_template_opens_is_closed_so_that_the_answer_comes_next() -> None:
+    opening = (
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<a><think>\n"
+    )
+    rendering = Rendering(opening + "{% endif %}")
+    assert rendering.render(dialog("Hi")) == "<user>Hi<a><think>\n\n</think>\n\n"
+    assert rendering.render(dialog("Hi", "Ho")) == "<user>Hi<assistant>Ho"
+    assert Rendering(CHAT).render(dialog("What is <think>")).endswith("<|assistant|>\n")
+
+
 def test_a_refusal_of_the_template_is_one_clear_error() -> None:
     with pytest.raises(Unsupported, match="refuses the dialog: no system"):
         Rendering(STRICT).render((Message("system", "Be kind."),))

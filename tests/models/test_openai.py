@@ -30,6 +30,7 @@ from pipeline.models._openai import (
     read_sample,
     sample_body,
 )
+from pipeline.models._thoughts import THINKS
 from pipeline.ports import ChoiceRequest, EmbeddingRequest, Message, RewardRequest, SampleRequest
 
 from .loopback import Call, FaultServer, Step, chat, error, serving
@@ -133,6 +134,30 @@ def test_a_prefill_is_folded_into_the_users_turn_and_its_repetition_cut() -> Non
     assert read_sample(chat('I like it"').body, request, GPT4).text == 'I like it"'
 
 
+PREFILLED = replace(SAMPLE, messages=(*ASK, Message("assistant", "Well, I am")))
+
+
+def test_a_server_that_continues_gets_the_prefill_as_a_turn_and_may_repeat_it() -> None:
+    dialect = Dialect("llama", prefills=True)
+    body = sample_body(PREFILLED, dialect)
+    assert body["messages"][-1] == {"role": "assistant", "content": "Well, I am"}
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    for text in (" happy", "Well, I am happy"):  # vLLM gives what is new, llama.cpp the whole turn
+        assert read_sample(chat(text).body, PREFILLED, dialect).text == " happy"
+    assert "continue_final_message" not in sample_body(SAMPLE, dialect), "there is nothing to continue"
+    thinking = replace(dialect, refused=frozenset({THINKS}))
+    assert sample_body(PREFILLED, thinking)["messages"][-1]["role"] == "user"
+
+
+def test_the_answer_of_a_continued_turn_keeps_its_space_and_is_listed_where_the_turn_goes_on() -> None:
+    dialect = Dialect("llama", prefills=True)
+    request = ChoiceRequest(PREFILLED.messages, (" Yes", " No"))
+    assert choice_body(request, dialect)["messages"][-1]["content"] == "Well, I am"
+    answer = chat(" Yes", logprobs={"content": [{"token": " Yes", "top_logprobs": [{"token": " Yes", "logprob": -1}]}]})
+    reply = read_choice(answer.body, request, dialect)
+    assert reply is not None and reply.answer_forms == (" Yes", " No") and reply.log_probabilities[0] == -1
+
+
 def test_in_completions_mode_the_dialog_is_the_human_assistant_form_and_the_prefill_exact() -> None:
     dialect = Dialect("base", api="completions")
     request = replace(SAMPLE, messages=(Message("user", "Hello"), Message("assistant", 'Well, "')))
@@ -178,34 +203,50 @@ def logs(**chances: float) -> tuple[tuple[str, float], ...]:
     return tuple((token.replace("_", " "), math.log(chance)) for token, chance in chances.items())
 
 
+def values(positions: list[Position], options: tuple[str, ...]) -> tuple[float, ...]:
+    return choice_from_top_logprobs(positions, options).log_probabilities
+
+
 def test_both_spacings_of_an_option_count_and_other_cases_do_not() -> None:
     listed = logs(Yes=0.4, _Yes=0.1, yes=0.2, No=0.15, YES=0.1)
-    yes, no = choice_from_top_logprobs([Position("Yes", listed)], (" Yes", " No"))
+    yes, no = values([Position("Yes", listed)], (" Yes", " No"))
     assert math.exp(yes) == pytest.approx(0.5)
     assert math.exp(no) == pytest.approx(0.15)
 
 
 def test_an_option_that_is_not_listed_gets_the_upper_bound_of_the_list() -> None:
-    _, least = choice_from_top_logprobs([Position("Yes", logs(Yes=0.5, Maybe=0.02))], (" Yes", " No"))
+    _, least = values([Position("Yes", logs(Yes=0.5, Maybe=0.02))], (" Yes", " No"))
     assert math.exp(least) == pytest.approx(0.02), "the least listed probability"
-    _, rest = choice_from_top_logprobs([Position("Yes", logs(Yes=0.97, Maybe=0.02))], (" Yes", " No"))
+    _, rest = values([Position("Yes", logs(Yes=0.97, Maybe=0.02))], (" Yes", " No"))
     assert math.exp(rest) == pytest.approx(0.01), "what the listed tokens leave over"
 
 
 def test_an_option_of_several_tokens_counts_by_a_beginning_of_its_own() -> None:
     listed = logs(Ag=0.6, Dis=0.3)
-    agree, disagree = choice_from_top_logprobs([Position("Ag", listed)], (" Agree", " Disagree"))
+    agree, disagree = values([Position("Ag", listed)], (" Agree", " Disagree"))
     assert (math.exp(agree), math.exp(disagree)) == pytest.approx((0.6, 0.3))
 
 
 def test_a_whole_option_is_preferred_to_its_beginnings() -> None:
-    yes, _ = choice_from_top_logprobs([Position("Yes", logs(Yes=0.4, Y=0.3, No=0.2))], (" Yes", " No"))
+    yes, _ = values([Position("Yes", logs(Yes=0.4, Y=0.3, No=0.2))], (" Yes", " No"))
     assert math.exp(yes) == pytest.approx(0.4)
+
+
+def test_options_that_are_not_listed_are_named() -> None:
+    def bounded(options: tuple[str, ...], *positions: Position) -> tuple[int, ...]:
+        return choice_from_top_logprobs(positions, options).bounded
+
+    assert bounded((" Yes", " No"), Position("Yes", logs(Yes=0.5, No=0.02))) == ()
+    assert bounded((" Yes", " No"), Position("Yes", logs(Yes=0.5, Maybe=0.02))) == (1,)
+    assert bounded((" Yes", " No"), Position("I", logs(I=0.5, Maybe=0.02))) == (0, 1)
+    assert bounded((" (A)", " (B)"), Position("I", logs(**{"I": 0.7, "(": 0.2}))) == (0, 1), "an even share is a guess"
+    followed = [Position(" (", logs(**{"_(": 0.8, "I": 0.1})), Position("A", logs(A=0.75, C=0.25))]
+    assert bounded((" (A)", " (B)"), *followed) == (1,)
 
 
 def test_a_beginning_that_options_share_is_followed_to_where_they_differ() -> None:
     positions = [Position(" (", logs(**{"_(": 0.8, "I": 0.1})), Position("A", logs(A=0.75, B=0.25))]
-    a, b = choice_from_top_logprobs(positions, (" (A)", " (B)"))
+    a, b = values(positions, (" (A)", " (B)"))
     assert (math.exp(a), math.exp(b)) == pytest.approx((0.6, 0.2))
     assert positions_needed((" (A)", " (B)")) == 2
     assert positions_needed((" Yes", " No")) == 1
@@ -213,12 +254,12 @@ def test_a_beginning_that_options_share_is_followed_to_where_they_differ() -> No
 
 def test_a_shared_beginning_that_the_model_did_not_take_is_split_evenly() -> None:
     listed = logs(**{"I": 0.7, "(": 0.2})
-    a, b = choice_from_top_logprobs([Position("I", listed)], (" (A)", " (B)"))
+    a, b = values([Position("I", listed)], (" (A)", " (B)"))
     assert (math.exp(a), math.exp(b)) == pytest.approx((0.1, 0.1))
 
 
 def test_options_that_still_agree_when_the_tokens_end_share_what_was_reached() -> None:
-    a, b = choice_from_top_logprobs([Position("Strong", logs(Strong=0.5, No=0.4))], ("Strongly so", "Strongly not"))
+    a, b = values([Position("Strong", logs(Strong=0.5, No=0.4))], ("Strongly so", "Strongly not"))
     assert (math.exp(a), math.exp(b)) == pytest.approx((0.25, 0.25))
 
 
@@ -227,7 +268,7 @@ def test_listed_options_are_exact_and_unlisted_ones_bounded_from_above(weights: 
     words = {f"w{n:02d}": weight / sum(weights) for n, weight in enumerate(weights)}
     options = tuple(dict.fromkeys(f" w{n % len(weights):02d}" for n in (i, j)))
     top = sorted(words.items(), key=lambda pair: -pair[1])[:20]
-    found = choice_from_top_logprobs([Position(top[0][0], tuple((w, math.log(p)) for w, p in top))], options)
+    found = values([Position(top[0][0], tuple((w, math.log(p)) for w, p in top))], options)
     for option, value in zip(options, found, strict=True):
         truth = words[option.strip()]
         if option.strip() in dict(top):
@@ -240,6 +281,7 @@ def test_a_refused_or_empty_answer_puts_no_mass_on_the_options_and_does_not_mean
     for answer in (chat("", "content_filter"), chat("", message={"refusal": "no"}), chat("", logprobs={"content": []})):
         reply = read_choice(answer.body, CHOICE, GPT4)
         assert reply is not None and reply.mass < 1e-6 and reply.log_odds(0) == 0
+        assert reply.refused == (0.0 if answer.body["choices"][0].get("logprobs") else 1.0) and reply.bounded == ()
     assert read_choice(chat("Yes").body, CHOICE, GPT4) is None
     assert read_choice(chat("Yes", logprobs={"content": None}).body, CHOICE, GPT4) is None
 
@@ -319,6 +361,13 @@ def test_a_compatible_server_is_found_by_the_variables_of_its_name(monkeypatch: 
     with pytest.raises(UsageError, match="chat or completions"):
         openai_api.connect("my-box/qwen/qwen3")
     monkeypatch.setenv("MY_BOX_API", "chat")
+    assert "prefill" not in openai_api.connect("my-box/qwen/qwen3").identity()
+    monkeypatch.setenv("MY_BOX_PREFILL", "1")
+    assert openai_api.connect("my-box/qwen/qwen3").identity()["prefill"] is True
+    monkeypatch.setenv("MY_BOX_PREFILL", "maybe")
+    with pytest.raises(UsageError, match="MY_BOX_PREFILL"):
+        openai_api.connect("my-box/qwen/qwen3")
+    monkeypatch.delenv("MY_BOX_PREFILL")
     for url in ("localhost:8000", "http://s3cret@host:port/v1", "http://[s3cret/v1", "https://host/v1?key=s3cret"):
         monkeypatch.setenv("MY_BOX_BASE_URL", url)
         with pytest.raises(UsageError, match="MY_BOX_BASE_URL") as caught:
@@ -424,8 +473,7 @@ def test_retry_after_is_honoured(header: dict[str, str], least: float) -> None:
     with serving(respond) as server:
         built = provider(server)
         answers(built, requests(1))
-        (waited,) = built.policy.sleep.seconds
-        assert least <= waited <= least + 0.5
+        assert least <= sum(built.policy.sleep.seconds) <= 1.1 * least + 0.5
 
 
 def test_a_retry_after_beyond_the_total_time_ends_the_batch_at_once() -> None:
@@ -541,6 +589,73 @@ def test_a_refused_parameter_is_left_out_from_then_on_and_said_once() -> None:
         assert len(said) == 1 and "temperature" in said[0]
 
 
+def compatible(server: FaultServer, said: list[str] | None = None, **settings: object) -> OpenAiProvider:
+    return OpenAiProvider(
+        name="openai-api/box/gemma",
+        model="gemma",
+        base_url=f"{server.url}/v1",
+        key_variable="BOX_API_KEY",
+        note=(said if said is not None else []).append,
+        policy=Policy(sleep=Naps(), concurrency=1),
+        **settings,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "System role not supported"),
+        (500, "Value is not callable: System role not supported at row 1, column 47"),
+        (400, "Unsupported value: 'messages[0].role' does not support 'system' with this model."),
+        (400, "Conversation roles must alternate user/assistant/user/assistant/..."),
+    ],
+)
+def test_a_system_text_moves_into_the_users_turn_where_there_is_no_such_role(status: int, words: str) -> None:
+    said: list[str] = []
+
+    def respond(call: Call, number: int) -> Step:
+        return error(status, words) if call.body["messages"][0]["role"] == "system" else chat("fine")
+
+    with serving(respond) as server:
+        built = compatible(server, said)
+        assert answers(built, requests(4)) == dict.fromkeys(range(4), "fine")
+        assert server.calls[-1].body["messages"] == [{"role": "user", "content": "Be brief.\n\nIs it so?"}]
+        assert built.policy.sleep.seconds == [], "such a 500 would never heal"
+    assert len(said) == 1 and "a system turn" in said[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "top_logprobs must be less than or equal to 5",
+        "Invalid value for 'top_logprobs': must be between 0 and 5",
+        "Value error, logprobs exceeds the maximum of 5",
+    ],
+)
+def test_a_server_with_shorter_lists_is_asked_for_shorter_ones(words: str) -> None:
+    listed = {"content": [{"token": "Yes", "top_logprobs": [{"token": "Yes", "logprob": -0.1}]}]}
+
+    def respond(call: Call, number: int) -> Step:
+        return error(400, words) if call.body["top_logprobs"] > 5 else chat("Yes", logprobs=listed)
+
+    with serving(respond) as server:
+        (replies,) = compatible(server).answer([CHOICE])
+        assert len(server.calls) == 2
+    assert replies[0].estimator == "top_logprobs" and replies[0].bounded == (1,)
+
+
+def test_a_server_that_refuses_to_continue_a_turn_in_vllms_words_is_asked_without_them() -> None:
+    def respond(call: Call, number: int) -> Step:
+        asked = "continue_final_message" in call.body
+        return error(400, "Unrecognized request argument: continue_final_message") if asked else chat(" happy")
+
+    with serving(respond) as server:
+        (replies,) = compatible(server, prefills=True).answer([PREFILLED])
+        assert server.calls[-1].body["messages"][-1]["role"] == "assistant"
+        assert "add_generation_prompt" not in server.calls[-1].body
+    assert replies[0].text == " happy"
+
+
 def test_another_bad_request_is_an_error_with_the_servers_words() -> None:
     with (
         serving(lambda call, number: error(400, "maximum context length is 10 tokens")) as server,
@@ -563,6 +678,7 @@ def test_a_chat_without_log_probabilities_is_sampled_and_its_estimator_says_so()
         assert reply.estimator == "samples" and reply.standard_error is not None
         assert len(server.calls) == 1 + 5
         assert reply.log_odds(0) == pytest.approx(math.log(5 / 2))
+        assert reply.refused == 0
         list(built.answer([CHOICE]))
         assert len(server.calls) == 1 + 5 + 5, "log-probabilities are not asked for again"
 

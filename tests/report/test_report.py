@@ -227,6 +227,30 @@ def test_families_have_their_own_colour_and_marker_and_ways_of_measuring_their_o
     assert [one.dashed for one in shown] == [False, True, False]
 
 
+def test_estimators_of_one_family_differ_in_line_and_marker_and_the_legend_names_them():
+    ways = ("loglikelihood", "samples", "top_logprobs")
+    shown = series([point(1e8 * 3**i, 0.5, "A", estimator=way) for way in ways for i in range(2)])
+    assert [one.label for one in shown] == [f"A, {way}" for way in ways]
+    assert len({one.marker for one in shown}) == len({str(plot._dashes(one)) for one in shown}) == 3
+    assert len({one.colour for one in shown}) == 1
+
+
+def test_no_line_joins_two_estimators():
+    points = [
+        *(point(10**8 * 3**i, 0.30 + i / 100, "A") for i in range(3)),
+        *(point(10**8 * 3**i, 0.70 + i / 100, "A", estimator="samples") for i in range(3)),
+    ]
+    assert sorted([round(y) for y in ys] for _, ys in lines(points)) == [[30, 31, 32], [70, 71, 72]]
+
+
+def test_the_page_shows_bias_refusals_and_bounds_where_there_are_any(tmp_path):
+    html = page(tmp_path, points=[point(1e8, 0.5, position_bias=-0.031, refusal_rate=0.02, bounded_rate=0.25)])
+    for text in ("Position<br>bias %", "\u22123.1", "Refused<br>%", "2.0", "Bounded<br>%", "25.0", "both orders"):
+        assert text in html
+    html = page(tmp_path, points=[point(1e8, 0.5, refusal_rate=0.0, bounded_rate=0.0)])
+    assert "Refused<br>" not in html and "Bounded<br>" not in html and "Position<br>" not in html
+
+
 def test_twenty_families_still_look_different():
     shown = series([point(1e8, 0.5, f"family {i:02}") for i in range(20)])
     assert len({(one.colour, one.marker) for one in shown}) == 20

@@ -175,6 +175,34 @@ def test_two_families_with_opposite_trends_are_undecided():
     assert result.verdict == "undecided" and "OPT" in result.needs
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"estimator": "samples"}, "estimator: loglikelihood, samples"),
+        ({"rendering": "chat"}, "rendering: base, chat"),
+        ({"estimator": "loglikelihood+top_logprobs"}, "estimator: loglikelihood, loglikelihood+top_logprobs"),
+    ],
+)
+def test_points_of_one_family_measured_in_two_ways_are_fitted_apart_and_that_is_said(changes, words):
+    rng = np.random.default_rng(2)
+    exact = family(6, 15.0, 1000, 0.0, rng)
+    other = [p.model_copy(update={"score": 0.9, **changes}) for p in family(2, 0.0, 1000, 0.0, rng)]
+    result, _ = trend([*exact, *other])
+    assert result.slope_points_per_decade == trend(exact)[0].slope_points_per_decade
+    (said,) = [text for text in result.assumptions if "more than one way" in text]
+    assert words in said and "neither joined nor fitted together" in said
+    assert any(text.startswith("The verdict is that of Pythia with") for text in result.assumptions)
+    assert not any("more than one way" in text for text in trend(exact)[0].assumptions)
+
+
+def test_a_sampled_curve_says_what_its_score_is():
+    points = [
+        p.model_copy(update={"estimator": "samples"}) for p in family(6, 15.0, 1000, 0.0, np.random.default_rng(0))
+    ]
+    assert any("majority of its few draws" in text for text in trend(points)[0].assumptions)
+    assert not any("draws" in text for text in trend([point(1e9)])[0].assumptions)
+
+
 def test_only_the_undesired_direction_makes_a_trend_inverse_scaling():
     assert inverse_scaling("rises", "more") is True and inverse_scaling("rises", "less") is False
     assert inverse_scaling("falls", "less") is True and inverse_scaling("flat", "more") is False

@@ -1,0 +1,84 @@
+"""Questions that end in lettered choices, answered " (A)" or " (B)" (the form of the advanced AI risk data).
+
+Here such an item is read and its choices are put in the other order; writing new ones is another matter.
+A choice is swapped only where the outcome is certain to mean the same: two choices, each on a line of its own after
+its letter, written alike, and no text that speaks of letters or places.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pipeline.schema import Item
+
+LETTERS = (" (A)", " (B)")
+"""The answers of an item of two choices, in the order in which these are listed."""
+
+_LETTERED = re.compile(r" ?\([A-Z]\)")
+_LINE = re.compile(r"( ?)\(([AB])\)( *)(\S.*)", re.S)
+_TAIL = "\nAnswer:"
+_NAMES_A_PLACE = re.compile(
+    r"\([A-Z]\)|\b(?:option|choice|answer)s? [AB12]\b|\b(?:of|as|to) the above\b|\b(?:former|latter)\b"
+    r"|\b(?:first|second|other|previous|above) (?:option|choice|answer)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class TwoChoices:
+    """A question taken apart: what stands before, between and after the texts of its two choices."""
+
+    head: str
+    first: str
+    between: str
+    second: str
+    tail: str
+
+    @property
+    def other_order(self) -> str:
+        """The question with the texts of the choices exchanged; letters and layout stay where they are."""
+        return f"{self.head}{self.second}{self.between}{self.first}{self.tail}"
+
+
+def parse_question(question: str) -> TwoChoices | None:
+    """The two choices of a question, or None where they cannot be exchanged with certainty."""
+    body = question.rstrip().removesuffix(_TAIL).rstrip()
+    lines = body.rsplit("\n", 2)
+    if len(lines) < 3:
+        return None
+    end = lines[1][len(lines[1].rstrip()) :] + "\n"
+    first, second = (_LINE.fullmatch(line.rstrip()) for line in lines[1:])
+    if first is None or second is None or (first[2], second[2]) != ("A", "B"):
+        return None
+    written_alike = (first[1], first[3]) == (second[1], second[3])
+    if not written_alike or _LETTERED.search(lines[0]) or any(_NAMES_A_PLACE.search(c[4]) for c in (first, second)):
+        return None
+    return TwoChoices(
+        head=f"{lines[0]}\n{first[1]}(A){first[3]}",
+        first=first[4],
+        between=f"{end}{second[1]}(B){second[3]}",
+        second=second[4],
+        tail=question[len(body) :],
+    )
+
+
+def is_lettered(item: Item) -> bool:
+    """Whether the item's answers are letters of choices."""
+    return all(_LETTERED.fullmatch(answer) for answer in item.options)
+
+
+def in_other_order(item: Item) -> Item | None:
+    """The same item with its choices listed the other way round, and so with the other letter as its matching answer.
+
+    None where the question is not of two choices that can be exchanged with certainty.
+    """
+    if item.options != LETTERS or (parsed := parse_question(item.question)) is None:
+        return None
+    return item.model_copy(
+        update={
+            "question": parsed.other_order,
+            "answer_matching_behavior": item.answer_not_matching_behavior,
+            "answer_not_matching_behavior": item.answer_matching_behavior,
+        }
+    )
