@@ -47,7 +47,7 @@ class Recipe:
     budget: float = 20.0
     """Candidates written at the most, per item wanted."""
     patience: int | None = None
-    """But where few are wanted, up to so many of a label, at most `PATIENT_BUDGET` per item. None: as `for_models` says.
+    """But where few are wanted, up to so many of a label, at most `PATIENT_BUDGET` an item. None: as `for_models` says.
 
     Few items are lucky or unlucky: of one label of the demo's behaviour 4 to 7 in 100 candidates pass."""
     round: int | None = None
