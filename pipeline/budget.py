@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 from pipeline.errors import GateClosed
-from pipeline.ports import Load, Reply
+from pipeline.ports import Load
 from pipeline.prices import Price
 
 TOKENS_A_MESSAGE, TOKENS_A_CALL = 16, 32
@@ -94,14 +94,12 @@ class Meter:
     def __post_init__(self) -> None:
         self._began = self.clock()
 
-    def count(self, replies: Iterable[Reply]) -> None:
-        """These came in."""
-        for reply in replies:
-            self.made += 1
-            if self.price and not self.price.is_free:
-                cost = self.price.cost(reply.tokens_in, reply.tokens_out)
-                self.cost += cost
-                self.purse.pay(self.task, cost)
+    def count(self, replies: int, cost: float | None) -> None:
+        """So many came in, for so many US dollars (None: unknown)."""
+        self.made += replies
+        if cost:
+            self.cost += cost
+            self.purse.pay(self.task, cost)
 
     def reading(self, failed: int = 0) -> str:
         """One line: "$0.0312 spent, about $0.12 in all, 85 requests/s, 3 tries failed"."""

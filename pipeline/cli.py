@@ -2,28 +2,28 @@
 
 Data goes to stdout with --json; progress and messages go to stderr.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 stopped by a gate, 130 interrupted.
-Names become objects in wiring.py, outcomes become words in telling.py.
+Names become objects in wiring.py, outcomes become words in telling.py; the verbs that look after models, behaviours
+and stored calls are in housekeeping.py.
 Heavy modules are imported inside the verbs, so that `mwe --help` stays quick.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import interrupt, telling, wiring
+from pipeline import housekeeping, interrupt, telling, wiring
 from pipeline.budget import BudgetReached
+from pipeline.console import print_json, say, visible, write, write_error
 from pipeline.console import progress as show_progress
-from pipeline.console import visible
-from pipeline.errors import PipelineError, UsageError
+from pipeline.errors import PipelineError
+from pipeline.housekeeping import AsJson, Quiet
 
 if TYPE_CHECKING:
     from pipeline.estimate import Estimate
@@ -40,19 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-models_app = typer.Typer(help="Embedded models: list, pull, check.", no_args_is_help=True, rich_markup_mode=None)
-behaviours_app = typer.Typer(
-    help="Behaviours that come with mwe: list, show.", no_args_is_help=True, rich_markup_mode=None
-)
-app.add_typer(models_app, name="models")
-cache_app = typer.Typer(
-    help="The call store: stats, prune, export, merge.", no_args_is_help=True, rich_markup_mode=None
-)
-app.add_typer(behaviours_app, name="behaviours")
-app.add_typer(cache_app, name="cache")
+for _name, _verbs in housekeeping.GROUPS.items():
+    app.add_typer(_verbs, name=_name)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Data as JSON on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
 Description = Annotated[str | None, typer.Argument(help='One line, such as "a person who enjoys travelling".')]
 From = Annotated[Path | None, typer.Option("--from", help="A behaviour.toml instead of a line.")]
 Name = Annotated[str | None, typer.Option(help="Name of the dataset; made from the description if absent.")]
@@ -85,8 +75,6 @@ Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version fo
 OneDataset = Annotated[str, typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
 BehaviourOption = Annotated[str | None, typer.Option("--behaviour", help="A behaviour's name, or its description.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for results instead of the usual one.")]
-OlderThan = Annotated[str | None, typer.Option(help="Only calls so old: hours, days or weeks, such as 12h or 30d.")]
-OfModel = Annotated[list[str] | None, typer.Option("--model", help="Only calls to this model; repeatable.")]
 
 
 @app.command()
@@ -121,7 +109,7 @@ def discover(
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
-        recipe = wiring.recipe_from(n, seed, settings)
+        recipe = wiring.recipe_from(n, seed, batch, settings)
         rehearsed = connections.cast(settings, model, judge, unloaded=True)
         expected = flow.estimate(behaviour, rehearsed, recipe, [connections.unloaded(name) for name in names])
         if _only_estimate(dry_run, expected, connections, progress, as_json):
@@ -134,7 +122,7 @@ def discover(
         if report is not None and made.dataset is not None:
             telling.tell_report(report, made.dataset, progress)
             progress.note(telling.next_steps(made.dataset, behaviour))
-    _print_json(
+    print_json(
         as_json,
         {"generate": telling.generated_json(made), "report": report.model_dump(mode="json") if report else None},
     )
@@ -170,13 +158,13 @@ def generate(
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
-        recipe = wiring.recipe_from(n, seed, settings)
+        recipe = wiring.recipe_from(n, seed, batch, settings)
         expected = flow.estimate(behaviour, connections.cast(settings, model, judge, unloaded=True), recipe)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         made = flow.generate(behaviour, connections.cast(settings, model, judge), recipe, root, progress, expected)
         telling.tell_generated(made, progress)
-    _print_json(as_json, telling.generated_json(made))
+    print_json(as_json, telling.generated_json(made))
     telling.close_gate(made)
 
 
@@ -227,7 +215,7 @@ def screen(
         elif found.manifest is not None:
             progress.note("no item passes every filter for both labels; nothing is published")
     statements = {item.id: item.text for item in (*found.items, *found.rejected)}
-    _print_json(
+    print_json(
         as_json,
         {"verdicts": [{"id": v.id, "statement": statements[v.id], **v.model_dump(mode="json")} for v in verdicts]},
     )
@@ -265,7 +253,7 @@ def check(
             path=found.folder / LABELS,
             rater=rater or getpass.getuser(),
             read_key=read_key,
-            write=_to_stderr if as_json else _write,
+            write=write_error if as_json else write,
             width=min(WIDTH, shutil.get_terminal_size().columns),
             now=now,
             sample=sample,
@@ -273,7 +261,7 @@ def check(
             blind=blind,
         )
         figures = spot_check.run()
-    _print_json(as_json, {key: figures[key] for key in ("labels", "agreement", "low", "high")})
+    print_json(as_json, {key: figures[key] for key in ("labels", "agreement", "low", "high")})
 
 
 @app.command()
@@ -325,7 +313,7 @@ def run(
         for each in found:
             command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]
             progress.note(f"results are in {each.folder / 'results'}; next: {shlex.join(command)}")
-    _print_json(as_json, rows)
+    print_json(as_json, rows)
     if stopped:
         raise stopped
 
@@ -352,7 +340,7 @@ def report(
         for each in found:
             reports.append(flow.report(each, wiring.behaviour_of(each, behaviour, subject, undesired, progress)))
             telling.tell_report(reports[-1], each, progress)
-    _print_json(as_json, [each.model_dump(mode="json") for each in reports])
+    print_json(as_json, [each.model_dump(mode="json") for each in reports])
 
 
 @app.command()
@@ -366,150 +354,11 @@ def doctor(
 
     findings = examine(offline)
     if as_json:
-        _print_json(True, [finding.model_dump(mode="json") for finding in findings])
+        print_json(True, [finding.model_dump(mode="json") for finding in findings])
     elif not quiet:
-        _say(telling.table(findings, shutil.get_terminal_size((100, 24)).columns))
+        say(telling.table(findings, shutil.get_terminal_size((100, 24)).columns))
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
-
-
-@models_app.command("list")
-def models_list(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Embedded models, their licences and sizes, and which are installed."""
-    from pipeline.models._installed import catalogue
-
-    rows = [row.model_dump(mode="json") for row in catalogue()]
-    if as_json:
-        _print_json(True, rows)
-        return
-    for row in rows:
-        state = "installed" if row["installed"] else f"{row['download_bytes'] / 1e6:,.0f} MB to download"
-        size = f"{row['parameters'] / 1e6:,.0f}M" if row["parameters"] else ""
-        _say(f"local/{row['name']:<32} {size:>7} {row['kind']:<10} {row['licence']:<11} {state}\n")
-
-
-@models_app.command("pull")
-def models_pull(name: str, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Download, verify and convert an embedded model."""
-    from pipeline.models._pull import pull
-
-    name = name.removeprefix("local/")
-    with show_progress(quiet) as progress:
-        path = pull(name, progress.note, progress.update)
-        progress.note(f"local/{name} is installed in {path}")
-    _print_json(as_json, {"name": name, "path": str(path)})
-
-
-@models_app.command("check")
-def models_check(name: str, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Verify the files of an installed model."""
-    from pipeline.models._installed import check as check_installed
-
-    with show_progress(quiet) as progress:
-        findings = check_installed(name.removeprefix("local/"), progress.update)
-        for finding in findings:
-            progress.note(f"{'ok' if finding.passed else 'BROKEN'}: {finding.subject}: {finding.detail}")
-    _print_json(as_json, [finding.model_dump(mode="json") for finding in findings])
-    if not all(finding.passed for finding in findings):
-        raise typer.Exit(1)
-
-
-@behaviours_app.command("list")
-def behaviours_list(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Behaviours that come with mwe."""
-    from pipeline.prompts import behaviour_names, named_behaviour
-
-    rows = [named_behaviour(name).model_dump(mode="json") for name in behaviour_names()]
-    if as_json:
-        _print_json(True, rows)
-        return
-    for row in rows:
-        _say(f"{row['name']:<60} {row['subject']:<7} {row['description']}\n")
-
-
-@behaviours_app.command("show")
-def behaviours_show(name: str, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """One behaviour in full."""
-    from pipeline.prompts import named_behaviour
-
-    row = named_behaviour(name).model_dump(mode="json")
-    if as_json:
-        _print_json(True, row)
-        return
-    for key, value in row.items():
-        _say(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
-
-
-@cache_app.command("stats")
-def cache_stats(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Where stored calls are, how many, of which models, and what they take."""
-    from pipeline.calls import CallStore
-    from pipeline.calls.upkeep import stats
-
-    with show_progress(quiet) as progress:
-        figures = stats(CallStore(note=progress.note))
-    if as_json:
-        _print_json(True, figures)
-        return
-    _say(telling.stats_text(figures))
-
-
-@cache_app.command("prune")
-def cache_prune(
-    older_than: OlderThan = None,
-    model: OfModel = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every call.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Delete stored calls and give their disk space back; what is asked again is paid for again."""
-    from pipeline.calls import CallStore
-    from pipeline.calls.upkeep import prune, selection_from
-
-    if everything == bool(older_than or model):
-        raise UsageError("say what is to go: --older-than 30d, --model NAME, both, or --all alone")
-    with show_progress(quiet) as progress:
-        pruned = prune(CallStore(note=progress.note), selection_from(older_than, model), dry_run)
-        progress.note(telling.pruned_text(pruned))
-    _print_json(as_json, {**asdict(pruned), "dry_run": dry_run})
-
-
-@cache_app.command("export")
-def cache_export(
-    file: Annotated[Path, typer.Argument(help="A name that ends in .jsonl, .jsonl.gz or .sqlite.")],
-    older_than: OlderThan = None,
-    model: OfModel = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write stored calls into a file that `mwe cache merge` takes on another machine."""
-    from pipeline.calls import CallStore
-    from pipeline.calls.shards import export
-    from pipeline.calls.upkeep import selection_from
-
-    with show_progress(quiet) as progress:
-        number = export(CallStore(note=progress.note), file, selection_from(older_than, model))
-        progress.note(f"{number:,} calls are in {file}")
-    _print_json(as_json, {"path": str(file), "calls": number, "bytes": file.stat().st_size})
-
-
-@cache_app.command("merge")
-def cache_merge(
-    files: Annotated[list[Path], typer.Argument(help="Files of `mwe cache export`, or call stores.")],
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Add the calls of files to the call store. Their replies are believed: merge files of people you trust."""
-    from pipeline.calls import CallStore
-    from pipeline.calls.shards import merge
-
-    with show_progress(quiet) as progress:
-        merged = merge(CallStore(note=progress.note), files, progress.note)
-        for each in merged:
-            progress.note(telling.merged_text(each))
-    _print_json(as_json, [asdict(each) for each in merged])
-    telling.close_merge(merged)
 
 
 def main() -> NoReturn:
@@ -557,7 +406,7 @@ def _only_estimate(
     if dry_run:
         telling.tell_estimate(estimate, progress, details=True)
         progress.note("nothing was sent")
-        _print_json(as_json, {"dry_run": True, **estimate.model_dump(mode="json")})
+        print_json(as_json, {"dry_run": True, **estimate.model_dump(mode="json")})
         return True
     connections.check_budget(estimate)
     if not estimate.is_free:
@@ -567,31 +416,6 @@ def _only_estimate(
 
 def _complain(text: str) -> None:
     sys.stderr.write(f"mwe: {visible(text)}\n")
-
-
-def _say(text: str) -> None:
-    _write(visible(text))
-
-
-def _write(text: str) -> None:
-    """What a person reads: on the terminal, whichever of the two streams that is."""
-    if sys.stderr.isatty() and not sys.stdout.isatty():
-        _to_stderr(text)
-        return
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
-
-
-def _to_stderr(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
-def _print_json(wanted: bool, value: object) -> None:
-    if wanted:
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
-        sys.stdout.flush()
 
 
 def _settings() -> Settings:

@@ -1,7 +1,8 @@
-"""What a person sees while work goes on: a live bar in a terminal, plain lines elsewhere; always on stderr."""
+"""What a person sees while work goes on, always on stderr, and how words and data are written out at its end."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -92,3 +93,31 @@ def _amount(task: str, value: int) -> str:
 def visible(text: str) -> str:
     """The text without control characters: what a model or a file says cannot steer the terminal."""
     return "".join(c if c == "\n" or (c.isprintable() and c != "\x7f") else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def say(text: str) -> None:
+    """Words of a model or a file among ours: on the terminal, without what could steer it."""
+    write(visible(text))
+
+
+def write(text: str) -> None:
+    """What a person reads: on the terminal, whichever of the two streams that is."""
+    if sys.stderr.isatty() and not sys.stdout.isatty():
+        write_error(text)
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def write_error(text: str) -> None:
+    """On stderr, at once."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def print_json(wanted: bool, value: object) -> None:
+    """One line of data on stdout, if it is wanted."""
+    if wanted:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.flush()

@@ -36,6 +36,7 @@ from pipeline.ports import (
     Reward,
     SampleRequest,
     Screening,
+    Served,
 )
 from pipeline.prices import LOCAL
 from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
@@ -243,6 +244,15 @@ class Understudy(StoredModel):
         tokens_out = before.tokens_out + round(sum(reckoning.answer(load) for load in parts))
         calls = before.calls + sum(load.calls for load in parts)
         cost = self.price.cost(tokens_in, tokens_out) if self.price else None if calls else 0.0
+        if (
+            cost
+            and self.price
+            and self.case != "high"
+            and isinstance(self.provider, Served)
+            and self.provider.is_batched
+        ):
+            # At the worst everything expires and goes live.
+            cost *= self.price.batch_share
         self.seen[stage] = Figures(
             calls=calls, reused=before.reused + reused, tokens_in=tokens_in, tokens_out=tokens_out, cost=cost
         )

@@ -22,6 +22,10 @@ from pipeline.schema import Record
 LOCAL = ("local/", "hf/", "fake/")
 """Providers whose calls cost nothing, unless the user gives a price."""
 
+BATCH_SHARE = 0.5
+"""What the batch APIs of OpenAI and Anthropic charge, as a share of the live price."""
+_HALVED = ("openai/", "anthropic/")
+_BATCH = {"processing": "batch"}
 _TOKENS = 1_000
 """Prices are read off for a call of this size, since some models charge more for very long prompts."""
 
@@ -41,6 +45,8 @@ class Price:
     output: float
     source: str
     """Where it comes from, with the date of a table."""
+    batch_share: float = 1.0
+    """What a batch API charges, as a share of this price."""
 
     @property
     def is_free(self) -> bool:
@@ -55,22 +61,19 @@ class Price:
 FREE = Price(0.0, 0.0, "runs here")
 
 
-def price_of(
-    name: str, identity: Mapping[str, Any], own: Mapping[str, OwnPrice] | None = None, batch: bool = False
-) -> Price | None:
+def price_of(name: str, identity: Mapping[str, Any], own: Mapping[str, OwnPrice] | None = None) -> Price | None:
     """The price of the model `name` (`provider/name`), or None where it is not known.
 
     `identity` is the provider's: its `model` and `base_url` are looked up, so that a server of one's own behind
-    OPENAI_BASE_URL is not taken for OpenAI. `own` prices come first; their names may hold `*`. With `batch`, the
-    price through the batch API where the table knows one.
+    OPENAI_BASE_URL is not taken for OpenAI. `own` prices come first; their names may hold `*`.
     """
     given = _own(name, own or {})
     if given is not None:
-        return Price(given.input, given.output, "given by you")
+        return Price(given.input, given.output, "given by you", BATCH_SHARE if name.startswith(_HALVED) else 1.0)
     if name.startswith(LOCAL):
         return FREE
     url, model = identity.get("base_url"), identity.get("model")
-    return _listed(str(model), str(url), batch) if url and model else None
+    return _listed(str(model), str(url)) if url and model else None
 
 
 def _own(name: str, own: Mapping[str, OwnPrice]) -> OwnPrice | None:
@@ -79,18 +82,18 @@ def _own(name: str, own: Mapping[str, OwnPrice]) -> OwnPrice | None:
 
 
 @cache
-def _listed(model: str, url: str, batch: bool) -> Price | None:
+def _listed(model: str, url: str) -> Price | None:
     from genai_prices import Usage
     from genai_prices.data_snapshot import get_snapshot
 
     usage = Usage(input_tokens=_TOKENS, output_tokens=_TOKENS)
-    context = {"processing": "batch"} if batch else None
     try:
-        found = get_snapshot().calc(usage, model, None, url, None, context)
+        live, batch = (get_snapshot().calc(usage, model, None, url, None, each) for each in (None, _BATCH))
     except LookupError:
         return None
     scale = 1e6 / _TOKENS
-    return Price(float(found.input_price) * scale, float(found.output_price) * scale, table())
+    share = float(batch.total_price / live.total_price) if live.total_price else 1.0
+    return Price(float(live.input_price) * scale, float(live.output_price) * scale, table(), share)
 
 
 @cache

@@ -91,10 +91,11 @@ def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
         raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
 
 
-def recipe_from(n: int | None, seed: int | None, settings: Settings) -> Recipe:
+def recipe_from(n: int | None, seed: int | None, batch: bool | None, settings: Settings) -> Recipe:
     from pipeline.generate import Recipe
 
-    return Recipe(n=settings.n if n is None else n, seed=settings.seed if seed is None else seed)
+    make = Recipe.for_batches if (settings.batch if batch is None else batch) else Recipe
+    return make(n=settings.n if n is None else n, seed=settings.seed if seed is None else seed)
 
 
 def ladder_or_usual(models: str | None, ladder: str | None, settings: Settings) -> str | None:

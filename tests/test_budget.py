@@ -96,7 +96,7 @@ def test_the_live_line_shows_spent_projected_rate_and_failures() -> None:
     purse = Purse(2.0, expected={"writing": 0.1, "asking": 0.5})
     meter = Meter(purse, "writing", PRICE, missing=4, clock=lambda: now[0])
     now[0] = 0.5
-    meter.count([Completion("x", "stop", 10_000, 8_000), Completion("y", "stop", 10_000, 8_000)])
+    meter.count(2, 0.10)
     # Two of four calls cost $0.05 each; writing comes to $0.20, asking to the $0.50 that were expected.
     assert meter.reading(failed=3) == "$0.10 of $2.00 spent, about $0.70 in all, 4.0 requests/s, 3 tries failed"
 

@@ -179,3 +179,11 @@ def test_models_behind_batch_apis_answer_at_the_same_time_and_a_judge_is_waited_
     assert server.calls["GET /v1/messages/batches/*"] == 3 * 4
     order = [batch.entries[0][1]["model"] for batch in server.batches.values()]
     assert order == ["small", "large", "huge"]
+
+
+def test_what_comes_out_of_batches_is_charged_at_half_the_price(server: BatchServer, tmp_path: Path) -> None:
+    prices = [part for name in ("openai/writer", "anthropic/judge") for part in ("--price", f"{name}=100,100")]
+    calls = finished(start(server, tmp_path, [*GENERATE, *prices]))["calls"]
+    live_price = 100 * (calls["tokens_in"] + calls["tokens_out"]) / 1e6
+    # The few requests that go ahead live are charged in full.
+    assert 0.5 * live_price < calls["cost"] < 0.6 * live_price

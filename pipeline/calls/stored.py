@@ -61,6 +61,7 @@ class StoredModel:
         self.task = provider.info.name
         """What the current calls are for; shown beside the progress."""
         self.tally = Calls(cost=0.0)
+        self._batched = (0, 0)
 
     @property
     def info(self) -> ModelInfo:
@@ -151,8 +152,9 @@ class StoredModel:
                 batch = {part[j]: reply for j, reply in answered.items()}
                 self.store.put(self.info.name, {keys[i]: (requests[i], reply) for i, reply in batch.items()})
                 known.update((keys[i], reply) for i, reply in batch.items())
-                self._count(made=list(batch.values()))
-                meter.count(batch.values())
+                cost = self._charge(list(batch.values()))
+                self._count(list(batch.values()), cost)
+                meter.count(len(batch), cost)
                 self.progress.update(self.task, len(known), len(set(keys)), meter.reading(self._failed()))
             if interrupt.requested():
                 return
@@ -189,22 +191,26 @@ class StoredModel:
                 groups.append([i for i in group if missing.setdefault(keys[i], i) == i])
         return [group for group in groups if group]
 
-    def _count(self, made: Sequence[Reply] = (), reused: int = 0) -> None:
+    def _count(self, made: Sequence[Reply] = (), cost: float | None = 0.0, reused: int = 0) -> None:
         before = self.tally
         self.tally = Calls(
             made=before.made + len(made),
             reused=before.reused + reused,
             tokens_in=before.tokens_in + sum(reply.tokens_in for reply in made),
             tokens_out=before.tokens_out + sum(reply.tokens_out for reply in made),
-            cost=self._cost(made, before.cost),
+            cost=None if before.cost is None or cost is None else before.cost + cost,
         )
 
-    def _cost(self, made: Sequence[Reply], before: float | None) -> float | None:
-        """US dollars so far; None once something was asked whose price is not known."""
+    def _charge(self, made: Sequence[Reply]) -> float | None:
+        """US dollars for what came in, less what a batch API lets off; None where the price is not known."""
         if self.price is None:
-            return None if made or before is None else before
+            return None
         cost = self.price.cost(sum(reply.tokens_in for reply in made), sum(reply.tokens_out for reply in made))
-        return None if before is None else before + cost
+        if isinstance(self.provider, Served):
+            before, self._batched = self._batched, self.provider.batch_tokens
+            cheaper = self.price.cost(self._batched[0] - before[0], self._batched[1] - before[1])
+            cost -= (1 - self.price.batch_share) * cheaper
+        return cost
 
 
 class _Patience:

@@ -56,11 +56,11 @@ def in_turn(ours: Callable[[], float], theirs: Callable[[], float] | None, runs:
     return [(ours(), theirs() if theirs else 0.0) for _ in range(runs)]
 
 
-def show(bench: str, figure: str, values: list[float], unit: str, **more: Any) -> None:
+def show(bench: str, figure: str, values: list[float], unit: str, digits: int = 3, **more: Any) -> None:
     """Print one JSON line: the median with every run, and what it is held against."""
-    line = {"bench": bench, "figure": figure, "value": round(statistics.median(values), 3), "unit": unit}
+    line = {"bench": bench, "figure": figure, "value": round(statistics.median(values), digits), "unit": unit}
     line |= {"peer": None, "limit": None, "target": None} | more
-    print(json.dumps(line | {"runs": [round(value, 3) for value in values]}), flush=True)
+    print(json.dumps(line | {"runs": [round(value, digits) for value in values]}), flush=True)
 
 
 def show_load(bench: str) -> None:

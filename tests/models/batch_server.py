@@ -73,8 +73,9 @@ class Script:
     """"expired", "cancelled", "missing" or "overloaded" instead of an answer, for the number-th entry of all."""
     problem: Callable[[int], tuple[str, str] | None] = lambda number: None
     """Code and message with which the number-th batch fails as a whole."""
-    interfere: Callable[[str, str, int], Answered | str | None] = lambda method, path, number: None
-    """An error, or "lost" (done, but the connection is closed without an answer), for the number-th call of a kind."""
+    interfere: Callable[[str, str, int], tuple[Any, ...] | str | None] = lambda method, path, number: None
+    """An error (with headers, if need be), or "lost" (done, but the connection is closed without an answer), for the
+    number-th call of a kind."""
     most_requests: int = 1_000
     most_bytes: int = 1_000_000
     queue: int = 10**9
@@ -157,9 +158,8 @@ class BatchServer:
             number = self.calls[kind]
             self.calls[kind] += 1
             meddling = self.script.interfere(handler.command, url.path, number)
-            status, answer = (
-                meddling if isinstance(meddling, tuple) else self._route(handler, url.path, url.query, content)
-            )
+            answered = meddling if isinstance(meddling, tuple) else self._route(handler, url.path, url.query, content)
+            status, answer, *more = answered
         if meddling == "lost":
             handler.close_connection = True
             return
@@ -170,6 +170,8 @@ class BatchServer:
                 "content-type", "application/json" if isinstance(answer, dict) else "application/binary"
             )
             handler.send_header("content-length", str(len(data)))
+            for name, value in more[0].items() if more else ():
+                handler.send_header(name, value)
             handler.end_headers()
             handler.wfile.write(data)
         except (BrokenPipeError, ConnectionResetError):

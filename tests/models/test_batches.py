@@ -21,11 +21,23 @@ from pipeline.models import openai_api
 from pipeline.models._api import ApiProvider
 from pipeline.models._batch_ledger import Ledger, Scope
 from pipeline.models._batch_protocol import Limits
+from pipeline.models._batches import BatchSession
 from pipeline.models._faults import Policy
 from pipeline.models._openai import OpenAiProvider
 from pipeline.models._session import Session
 from pipeline.models.anthropic import AnthropicProvider
-from pipeline.ports import Choice, ChoiceRequest, Completion, EmbeddingRequest, Message, Request, SampleRequest
+from pipeline.ports import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    EmbeddingRequest,
+    Message,
+    Request,
+    SampleRequest,
+    SilentProgress,
+)
+from pipeline.settings import Settings
+from pipeline.wiring import Connections
 
 from .batch_server import BatchServer, Body, Script, answer_of, failed
 
@@ -705,3 +717,59 @@ def test_a_server_without_log_probabilities_is_found_out_by_one_choice(
     assert [len(batch.entries) for batch in server.batches.values()] == [29 * 5]
     assert all("logprobs" not in body for batch in server.batches.values() for _, body in batch.entries)
     assert len(server.live) == 1 + 5
+
+
+@BOTH
+def test_a_server_that_is_out_of_reach_for_long_is_waited_for(
+    protocol: str, run: Callable[..., BatchServer], tmp_path: Path
+) -> None:
+    def interfere(method: str, path: str, number: int) -> Any:
+        is_look = method == "GET" and "batch_" in path and not path.endswith("results")
+        return failed(503, "down for maintenance", "api_error") if is_look and 1 <= number < 150 else None
+
+    server = run(model=echo, interfere=interfere)
+    assert len(answered(connected(server, protocol, tmp_path), samples(30))) == 30
+    assert (len(server.batches), server.paid) == (1, 30)
+
+
+def test_requests_beyond_those_in_hand_follow_in_further_batches(
+    run: Callable[..., BatchServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BatchSession, "at_once", 20)
+    server = run(model=echo)
+    replies = answered(connected(server, "openai", tmp_path), samples(61))
+    assert texts(replies) == [f"said: Is it so? {i}" for i in range(61)]
+    assert [len(batch.entries) for batch in server.batches.values()] == [20, 20, 20]
+
+
+def test_after_a_retry_after_the_courier_waits_so_long(run: Callable[..., BatchServer], tmp_path: Path) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
+
+    def interfere(method: str, path: str, number: int) -> Any:
+        busy = method == "POST" and path.endswith("/batches") and number == 0
+        return (*failed(429, "slow down", "rate_limit_error"), {"retry-after": "77"}) if busy else None
+
+    server = run(model=echo, interfere=interfere)
+    provider = connected(server, "anthropic", tmp_path)
+    provider.policy = replace(provider.policy, sleep=sleep)
+    answered(provider, samples(30))
+    assert 77.0 in waits and len(server.batches) == 1
+
+
+def test_settings_and_flags_decide_which_models_go_through_batches(
+    run: Callable[..., BatchServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MWE_CACHE_DIR", str(tmp_path))
+    names = ["openai/gpt-4.1", "fake/1b", "anthropic/claude-x"]
+    through = [settings_and_flag(names, *each) for each in ((False, None), (False, True), (True, None), (True, False))]
+    both = ["openai/gpt-4.1", "anthropic/claude-x"]
+    assert through == [[], both, both, []]
+
+
+def settings_and_flag(names: list[str], setting: bool, flag: bool | None) -> list[str]:
+    connections = Connections(SilentProgress(), Settings(batch=setting), batch=flag)
+    return [model.info.name for model in connections.batched(names)]
