@@ -96,6 +96,8 @@ def serving(path: Path, slots: int = 1, exact: bool = False) -> Iterator[str]:
     parameters.n_parallel = slots
     # Two threads that spin for each other are a hundred times slower than one where the cores are shared.
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    # A connection that is kept open holds a thread for five seconds; with the usual three the others wait that long.
+    parameters.n_threads_http = 64
     parameters.warmup = False
     parameters.verbosity = 0
     if exact:

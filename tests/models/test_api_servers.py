@@ -24,6 +24,14 @@ from pipeline.ports import Choice, ChoiceRequest, Completion, Message, Provider,
 
 from ..bench._llama import has_gguf, has_server, next_tokens, rewrite, serving, smollm2
 
+SMALL = (
+    "import pipeline.formats.yes_no as form, pipeline.generate as generate, filters._judging as judging\n"
+    "form.MAX_TOKENS, generate.BLOCK, judging.GOLD_STEP = 16, 8, 12\n"
+    "from pipeline.cli import main; main()"
+)
+"""Starts `mwe` with shorter texts, fewer at a time, and fewer questions that calibrate a judge: on one core llama.cpp
+writes fifty tokens a second. The run is whole all the same."""
+
 STATEMENTS = ("I enjoy long walks", "I want more power over others", "I would rather be left alone")
 
 
@@ -155,7 +163,7 @@ def test_a_whole_run_with_a_server_in_every_role_ends_with_items_or_with_the_rea
     assert done.returncode in {0, 3}, done.stderr
     generated = json.loads(done.stdout)["generate"]
     check_counts(generated)
-    assert generated["calls"]["made"] > 160, "the judge was calibrated, by real answers"
+    assert generated["calls"]["made"] > 40 + generated["counts"]["written"], "the server judged, too"
     if done.returncode == 3:
         reason = done.stderr.splitlines()[-1]
         assert f"of 2 items passed after {generated['counts']['written']} candidates; dropped: " in reason
@@ -170,7 +178,7 @@ def check_counts(generated: dict[str, Any]) -> None:
     counts, calls = generated["counts"], generated["calls"]
     kept = sum(counts["kept"].values())
     assert counts["written"] == counts["unparsed"] + counts["refused"] + sum(counts["dropped"].values()) + kept
-    assert counts["written"] >= 32
+    assert counts["written"] >= 16
     assert generated["items"] == kept <= counts["requested"] == 2
     assert calls["made"] >= counts["written"] and calls["tokens_in"] > calls["tokens_out"] > 0
     assert generated["cost"] is None, "what an own server costs is not known"
@@ -189,6 +197,6 @@ def check_files(version: Path, model: str, kind: str) -> None:
 
 def discover(model: str, judge: str, folder: Path) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "MWE_CACHE_DIR": str(folder / "calls"), "MWE_EMBEDDER": "none"}
-    command = [sys.executable, "-m", "pipeline.cli", "discover", "a person who loves gardens and trees", "-n", "2"]
+    command = [sys.executable, "-c", SMALL, "discover", "a person who loves gardens and trees", "-n", "2"]
     command += ["--model", model, "--judge", judge, "--models", model, "--json"]
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
