@@ -101,7 +101,7 @@ def discover(
     quiet: Quiet = False,
 ) -> None:
     """All of it: a line in, a published dataset and a scaling curve out."""
-    from pipeline import flow
+    from pipeline import estimate, flow
 
     behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
     settings = _settings()
@@ -111,7 +111,10 @@ def discover(
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, settings)
         rehearsed = connections.cast(settings, model, judge, unloaded=True)
-        expected = flow.estimate(behaviour, rehearsed, recipe, [connections.unloaded(name) for name in names])
+        subjects = [connections.unloaded(name) for name in names]
+        expected = estimate.of_generation(
+            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects
+        )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge)
@@ -151,7 +154,7 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Write, filter and publish a dataset for one line."""
-    from pipeline import flow
+    from pipeline import estimate, flow
 
     behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
     settings = _settings()
@@ -159,7 +162,8 @@ def generate(
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         recipe = wiring.recipe_from(n, seed, batch, settings)
-        expected = flow.estimate(behaviour, connections.cast(settings, model, judge, unloaded=True), recipe)
+        rehearsed = connections.cast(settings, model, judge, unloaded=True)
+        expected = estimate.of_generation(behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         made = flow.generate(behaviour, connections.cast(settings, model, judge), recipe, root, progress, expected)
@@ -187,7 +191,7 @@ def screen(
     quiet: Quiet = False,
 ) -> None:
     """Judge a dataset again, every filter on every item; a version gives the next version."""
-    from pipeline import flow
+    from pipeline import estimate, flow
     from pipeline.screen import DEFAULT_FILTERS, load_filters
 
     settings = _settings()
@@ -199,7 +203,7 @@ def screen(
         needs_embedder = settings.embedder if "relevance" in chosen else None
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         judge_name = judge or settings.judge
-        expected = flow.estimate_screen(
+        expected = estimate.of_screening(
             found, connections.screening(meant, judge_name, needs_embedder, unloaded=True), names
         )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
@@ -282,7 +286,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Put datasets to models; answers and summaries go beside each dataset."""
-    from pipeline import flow
+    from pipeline import estimate, flow
     from pipeline.evaluate import subset
 
     settings = _settings()
@@ -293,7 +297,7 @@ def run(
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         chosen = settings.seed if seed is None else seed
-        expected = flow.estimate_run(found, [connections.unloaded(name) for name in names], n, chosen)
+        expected = estimate.of_run(found, [connections.unloaded(name) for name in names], n, chosen)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         for each in found:

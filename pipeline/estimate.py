@@ -21,7 +21,7 @@ import numpy as np
 from pipeline import plugins
 from pipeline.calls import StoredModel
 from pipeline.errors import Unsupported
-from pipeline.evaluate import evaluate
+from pipeline.evaluate import evaluate, subset
 from pipeline.generate import Recipe, generate
 from pipeline.ports import (
     Choice,
@@ -40,7 +40,8 @@ from pipeline.ports import (
 )
 from pipeline.prices import LOCAL
 from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
-from pipeline.screen import judge_all
+from pipeline.screen import DEFAULT_FILTERS, as_written, judge_all, load_filters
+from pipeline.store import Dataset
 
 Case = Literal["low", "expected", "high"]
 CASES: tuple[Case, ...] = ("low", "expected", "high")
@@ -135,6 +136,39 @@ class Plan:
     subjects: Sequence[StoredModel] = ()
     items: Sequence[Item] = ()
     """Items that are there already; else as many as the recipe wants are invented for the subjects."""
+
+
+def of_generation(
+    behaviour: Behaviour,
+    writer: StoredModel,
+    judge: StoredModel,
+    embedder: StoredModel | None,
+    recipe: Recipe,
+    subjects: Sequence[StoredModel] = (),
+) -> Estimate:
+    """What it takes to write and filter a dataset, and to put it to the subjects. Nothing is sent."""
+    return estimate(Plan(behaviour, recipe, load_filters(DEFAULT_FILTERS), writer, judge, embedder, subjects))
+
+
+def of_screening(dataset: Dataset, screening: Screening, specifications: Sequence[str]) -> Estimate:
+    """What it takes to judge a dataset again, kept and rejected items alike. Nothing is sent."""
+    judge, embedder = screening.judge, screening.embedder
+    plan = Plan(
+        behaviour=screening.behaviour,
+        filters=load_filters(specifications),
+        judge=judge if isinstance(judge, StoredModel) else None,
+        embedder=embedder if isinstance(embedder, StoredModel) else None,
+        items=[*dataset.items, *map(as_written, dataset.rejected)],
+    )
+    return estimate(plan)
+
+
+def of_run(
+    datasets: Sequence[Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
+) -> Estimate:
+    """What it takes to put datasets, or a random `n` of their items each, to the subjects. Nothing is sent."""
+    items = [item for dataset in datasets for item in subset(dataset.items, n, seed)]
+    return estimate(Plan(subjects=subjects, items=items))
 
 
 def estimate(plan: Plan) -> Estimate:

@@ -18,12 +18,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import estimate as estimating
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
 from pipeline import plugins, store
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
+from pipeline.estimate import Estimate
 from pipeline.ports import Progress, Screening
 from pipeline.publish import publish, republish, total_calls
 from pipeline.report.write import ReportInput, write_report
@@ -72,7 +72,7 @@ def discover(
     recipe: writing.Recipe,
     root: Path,
     progress: Progress,
-    expected: estimating.Estimate | None = None,
+    expected: Estimate | None = None,
     batched: Sequence[StoredModel] = (),
 ) -> Discovered:
     """All of it: one line in, a published dataset and a scaling curve out. `batched` are the subjects to `expect`."""
@@ -90,22 +90,13 @@ def discover(
     return Discovered(made, report(made.dataset, meant), stopped)
 
 
-def estimate(
-    behaviour: Behaviour, cast: Cast, recipe: writing.Recipe, subjects: Sequence[StoredModel] = ()
-) -> estimating.Estimate:
-    """What `generate`, or with subjects `discover`, will ask and cost. Nothing is sent."""
-    filters = load_filters(DEFAULT_FILTERS)
-    plan = estimating.Plan(behaviour, recipe, filters, cast.generator, cast.judge, cast.embedder, subjects)
-    return estimating.estimate(plan)
-
-
 def generate(
     behaviour: Behaviour,
     cast: Cast,
     recipe: writing.Recipe,
     root: Path,
     progress: Progress,
-    expected: estimating.Estimate | None = None,
+    expected: Estimate | None = None,
 ) -> Generated:
     """Write, screen, publish. `expected` is the estimate that was made before, for the manifest."""
     filters = load_filters(DEFAULT_FILTERS)
@@ -156,28 +147,6 @@ def screen(
     models = {role: model for role, model in roles.items() if isinstance(model, StoredModel)}
     version, is_new = republish(dataset, outcome, models, [*filters, balance])
     return every, version, is_new
-
-
-def estimate_screen(dataset: store.Dataset, screening: Screening, specifications: Sequence[str]) -> estimating.Estimate:
-    """What `screen` will ask and cost."""
-    items = [*dataset.items, *map(as_written, dataset.rejected)]
-    judge, embedder = screening.judge, screening.embedder
-    plan = estimating.Plan(
-        behaviour=screening.behaviour,
-        filters=load_filters(specifications),
-        judge=judge if isinstance(judge, StoredModel) else None,
-        embedder=embedder if isinstance(embedder, StoredModel) else None,
-        items=items,
-    )
-    return estimating.estimate(plan)
-
-
-def estimate_run(
-    datasets: Sequence[store.Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
-) -> estimating.Estimate:
-    """What `run` on these datasets will ask and cost."""
-    items = [item for dataset in datasets for item in evaluating.subset(dataset.items, n, seed)]
-    return estimating.estimate(estimating.Plan(subjects=subjects, items=items))
 
 
 def expect(

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import flow, plugins, prompts
 from pipeline.calls import CallStore, StoredModel
-from pipeline.estimate import Estimate, Plan, Unloaded, estimate
+from pipeline.estimate import Estimate, Plan, Unloaded, estimate, of_generation
 from pipeline.flow import Cast
 from pipeline.generate import Recipe
 from pipeline.ports import SilentProgress
@@ -28,6 +28,10 @@ def cast(folder: Path) -> Cast:
     return Cast(model("writer", folder), model("judge", folder), None)
 
 
+def reckon(models: Cast, recipe: Recipe) -> Estimate:
+    return of_generation(BEHAVIOUR, models.generator, models.judge, models.embedder, recipe)
+
+
 def of(found: Estimate, stage: str) -> tuple[int, int, int]:
     (row,) = [row for row in found.stages if row.stage == stage]
     return row.low.calls, row.expected.calls, row.high.calls
@@ -35,7 +39,7 @@ def of(found: Estimate, stage: str) -> tuple[int, int, int]:
 
 def test_the_run_asks_between_the_low_and_the_high_figure_and_uses_tokens_between_them(tmp_path: Path) -> None:
     recipe = Recipe(n=20)
-    found = flow.estimate(BEHAVIOUR, cast(tmp_path), recipe)
+    found = reckon(cast(tmp_path), recipe)
     real = cast(tmp_path)
     flow.generate(BEHAVIOUR, real, recipe, tmp_path / "g", SilentProgress())
     low, _, high = of(found, "writing")
@@ -46,27 +50,27 @@ def test_the_run_asks_between_the_low_and_the_high_figure_and_uses_tokens_betwee
 
 def test_a_rehearsal_stores_nothing_and_asks_nothing(tmp_path: Path) -> None:
     models = cast(tmp_path)
-    flow.estimate(BEHAVIOUR, models, Recipe(n=20))
+    reckon(models, Recipe(n=20))
     assert models.generator.tally.made == models.judge.tally.made == 0
     flow.generate(BEHAVIOUR, models, Recipe(n=20), tmp_path / "g", SilentProgress())
     assert models.generator.tally.reused == 0
 
 
 def test_the_high_case_is_the_budget_of_candidates_each_judged_by_every_filter(tmp_path: Path) -> None:
-    found = flow.estimate(BEHAVIOUR, cast(tmp_path), Recipe(n=20, budget=10, patience=0))
+    found = reckon(cast(tmp_path), Recipe(n=20, budget=10, patience=0))
     assert of(found, "writing")[2] == 200
     assert of(found, "filter preference")[2] >= 200
 
 
 def test_the_same_plan_gives_the_same_figures(tmp_path: Path) -> None:
-    one, two = (flow.estimate(BEHAVIOUR, cast(tmp_path), Recipe(n=20)) for _ in range(2))
+    one, two = (reckon(cast(tmp_path), Recipe(n=20)) for _ in range(2))
     assert one == two
 
 
 def test_an_unknown_price_makes_the_cost_unknown_and_its_model_is_named(tmp_path: Path) -> None:
     dear = model("writer", tmp_path)
     dear.price = None
-    found = flow.estimate(BEHAVIOUR, Cast(dear, model("judge", tmp_path), None), Recipe(n=4))
+    found = reckon(Cast(dear, model("judge", tmp_path), None), Recipe(n=4))
     assert found.cost == {"low": None, "expected": None, "high": None}
     assert found.unknown == ["fake/writer"]
     assert not found.is_free
@@ -74,7 +78,7 @@ def test_an_unknown_price_makes_the_cost_unknown_and_its_model_is_named(tmp_path
 
 def test_models_that_run_here_are_neither_loaded_nor_paid(tmp_path: Path) -> None:
     here = [StoredModel(Unloaded(name), CallStore(tmp_path)) for name in ("local/a", "local/b")]
-    found = flow.estimate(BEHAVIOUR, Cast(here[0], here[1], None), Recipe(n=20))
+    found = reckon(Cast(here[0], here[1], None), Recipe(n=20))
     assert found.is_free
     assert found.for_manifest() is None
 
