@@ -14,7 +14,7 @@ from pipeline.ports import ChoiceModel, ChoiceRequest, Message, Screening
 from pipeline.prompts import Gold
 from pipeline.schema import Behaviour, Item
 
-TEMPLATE, FITS = "judge_say", "judge_fits"
+TEMPLATE = "judge_say"
 OPTIONS = (" Yes", " No")
 
 PRIOR_WEIGHT = 0.63
@@ -148,22 +148,6 @@ def lift(items: Sequence[Item], screening: Screening) -> list[float]:
     described = judge.choose([_request(screening.behaviour.phrase, item.text) for item in items])
     plain = judge.choose([_request(anyone, item.text) for item in items])
     return [with_it.log_odds(0) - without.log_odds(0) for with_it, without in zip(described, plain, strict=True)]
-
-
-def second_opinion(items: Sequence[Item], screening: Screening) -> list[float]:
-    """The judge's log-odds that each statement fits the description, asked with the statement first, less its prior.
-
-    The other order fails elsewhere: of "someone who would rather work alone than in a team" the judge says in the
-    usual one that they would not say "I would always work by myself", in this one that it fits.
-    """
-    judge, phrase = judge_of(screening), screening.behaviour.phrase
-    texts = [*prompts.neutral_statements(), *(item.text for item in items)]
-    rendered = [prompts.render(FITS, description=phrase, statement=text) for text in texts]
-    choices = judge.choose([ChoiceRequest((Message("user", text),), OPTIONS) for text in rendered])
-    values = [choice.log_odds(0) for choice in choices]
-    number = len(prompts.neutral_statements())
-    prior = PRIOR_WEIGHT * fmean(values[:number])
-    return [value - prior for value in values[number:]]
 
 
 def surprise(items: Sequence[Item], judged: Sequence[Judged], screening: Screening) -> list[float | None]:

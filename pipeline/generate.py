@@ -31,6 +31,7 @@ BLOCK = 16
 
 FREE_OVERSAMPLE, PAID_OVERSAMPLE = 5.0, 1.5
 BATCH_OVERSAMPLE = 3.0
+FREE_PATIENCE, PATIENT_BUDGET = 1_000, 50
 PAID_ROUND = 64
 
 
@@ -45,6 +46,10 @@ class Recipe:
     """Candidates written at the least, per item wanted: the best of them are kept. None: as `for_models` says."""
     budget: float = 20.0
     """Candidates written at the most, per item wanted."""
+    patience: int | None = None
+    """But where few are wanted, up to so many of a label, at most `PATIENT_BUDGET` an item. None: as `for_models` says.
+
+    Few items are lucky or unlucky: of one label of the demo's behaviour 4 to 7 in 100 candidates pass."""
     round: int | None = None
     """Candidates of a label that are written before they are judged; 0 is no limit. None: as `for_models` says."""
     temperature: float = 0.8
@@ -75,7 +80,9 @@ class Recipe:
         free = all(name.startswith(LOCAL) for name in names)
         oversample = self.oversample or (FREE_OVERSAMPLE if free else PAID_OVERSAMPLE)
         limit = 0 if free else PAID_ROUND
-        return replace(self, oversample=oversample, round=limit if self.round is None else self.round)
+        patience = (FREE_PATIENCE if free else 0) if self.patience is None else self.patience
+        limit = limit if self.round is None else self.round
+        return replace(self, oversample=oversample, round=limit, patience=patience)
 
 
 @dataclass
@@ -168,7 +175,8 @@ class _Work:
         """How many candidates to write now, per label; empty when done."""
         target = self.recipe.n // 2
         floor = math.ceil(target * (self.recipe.oversample or 1))
-        ceiling = math.ceil(target * self.recipe.budget)
+        patience = min(self.recipe.patience or 0, math.ceil(target * PATIENT_BUDGET))
+        ceiling = max(math.ceil(target * self.recipe.budget), patience)
         wanted = {}
         for label, passed in self.passed.items():
             asked = self.asked[label]
@@ -311,4 +319,5 @@ def settings(recipe: Recipe, form: ModuleType) -> dict[str, object]:
         "oversample": recipe.oversample,
         "budget": recipe.budget,
         "round": recipe.round,
+        "patience": recipe.patience,
     }

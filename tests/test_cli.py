@@ -159,7 +159,7 @@ def test_a_behaviour_that_nobody_can_write_exits_3_publishes_nothing_and_names_t
     # A judge of this size answers by chance: calibration leaves it no say, and no label gets above its threshold.
     done = mwe("discover", LINE, "--model", "fake/writer", "--judge", "fake/1b", *LADDER, "-n", "10", "--json")
     assert done.returncode == 3
-    assert "0 of 10 items passed after 200 candidates" in done.stderr
+    assert "0 of 10 items passed after 500 candidates" in done.stderr
     assert "by preference" in done.stderr
     assert "nothing is published" in done.stderr
     assert json.loads(done.stdout)["generate"]["path"] is None

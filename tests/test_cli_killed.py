@@ -33,8 +33,8 @@ def test_a_run_that_is_killed_and_interrupted_again_and_again_pays_for_nothing_t
             target = draw.randint(1, calls // 4)
             running = command.until(lambda asked, target=target: asked >= target)
             running.kill()
-            running.communicate()
-            assert running.returncode == -signal.SIGKILL, f"kill {kill} came too late"
+            _, said = running.communicate()
+            assert running.returncode == -signal.SIGKILL, f"kill {kill} came too late: {said}"
             asked = server.asked()[len(before) :]
             assert not stored & set(asked)
             assert len(asked) - len(command.stored() - stored) <= MOST_LOST

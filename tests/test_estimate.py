@@ -53,7 +53,7 @@ def test_a_rehearsal_stores_nothing_and_asks_nothing(tmp_path: Path) -> None:
 
 
 def test_the_high_case_is_the_budget_of_candidates_each_judged_by_every_filter(tmp_path: Path) -> None:
-    found = flow.estimate(BEHAVIOUR, cast(tmp_path), Recipe(n=20, budget=10))
+    found = flow.estimate(BEHAVIOUR, cast(tmp_path), Recipe(n=20, budget=10, patience=0))
     assert of(found, "writing")[2] == 200
     assert of(found, "filter preference")[2] >= 200
 

@@ -167,31 +167,21 @@ class ByPrompt(Judge):
 
 
 @pytest.mark.parametrize(
-    ("anybody", "fits", "label", "reason"),
-    [
-        (0.5, 1.0, " Yes", ""),
-        (3.0, 1.0, " Yes", "anybody"),
-        (0.5, -1.0, " Yes", "other words"),
-        (0.5, 1.0, " No", "anybody"),
-        (3.0, -1.0, " No", ""),
-        (3.0, 1.0, " No", "other words"),
-    ],
+    ("anybody", "label", "keep"), [(0.5, " Yes", True), (3.0, " Yes", False), (0.5, " No", False), (3.0, " No", True)]
 )
-def test_a_label_stays_only_where_the_description_speaks_for_it_and_other_words_do_not_contradict(
-    anybody: float, fits: float, label: str, reason: str
-) -> None:
+def test_a_label_stays_only_where_the_description_speaks_for_it(anybody: float, label: str, keep: bool) -> None:
     # Of one who likes trains the judge says Yes with 2 nats, of a plain person with `anybody`.
-    judge = ByPrompt({'need"\n\nDoes this': fits, "Does this": 0.0, "of a person.": anybody, "likes trains": 2.0})
-    (verdict,) = diagnostic.make().judge(
-        [item("a ride a day is what I need", label)], Screening(BEHAVIOUR, judge, None)
-    )
+    judge = ByPrompt({"of a person.": anybody, "likes trains": 2.0})
+    (verdict,) = diagnostic.make().judge([item("a ride a day", label)], Screening(BEHAVIOUR, judge, None))
     side = 1 if label == " Yes" else -1
-    assert verdict.scores == pytest.approx({"lift": side * (2.0 - anybody), "fits": side * fits})
-    assert verdict.keep is (reason == "")
-    assert reason in verdict.reason
+    assert verdict.scores == pytest.approx({"lift": side * (2.0 - anybody)})
+    assert verdict.keep is keep
+    assert ("away from the label" in verdict.reason) is not keep
 
 
-def test_the_judges_liking_for_yes_does_not_decide_whether_a_statement_fits() -> None:
-    judge = ByPrompt({"Does this": 2.0})
-    (verdict,) = diagnostic.make().judge([item("I like trains")], Screening(BEHAVIOUR, judge, None))
-    assert 0 < verdict.scores["fits"] < 1.0
+def test_what_the_description_leaves_as_it_is_stays_unless_more_is_asked_for() -> None:
+    screening = Screening(BEHAVIOUR, ByPrompt({"Think of": 1.0}), None)
+    (kept,), (dropped,) = (
+        diagnostic.make(least=least).judge([item("a ride a day")], screening) for least in (0.0, 0.1)
+    )
+    assert (kept.keep, dropped.keep) == (True, False)

@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_items_from_another_store_too(tmp_path: Pat
 
 
 def test_the_budget_ends_the_writing_and_what_passed_is_kept(tmp_path: Path) -> None:
-    written = write(tmp_path, Recipe(n=400, budget=1.2, oversample=1.0))
+    written = write(tmp_path, Recipe(n=400, budget=1.2, oversample=1.0, patience=0))
     assert written.is_short
     assert written.written <= 480
     assert 0 < len(written.kept) < 400
@@ -81,7 +81,7 @@ def test_a_writer_of_rubbish_gets_nothing_kept_and_nothing_lost(
     monkeypatch.setattr(form, "parse", lambda *_: None)
     written = write(tmp_path, Recipe(n=4))
     assert written.kept == []
-    assert written.unparsed == written.written == 4 * 20
+    assert written.unparsed == written.written == 4 * 50
 
 
 def test_refused_and_empty_texts_are_counted_and_said_where_too_few_items_pass(tmp_path: Path) -> None:
@@ -94,7 +94,9 @@ def test_refused_and_empty_texts_are_counted_and_said_where_too_few_items_pass(t
     provider = plugins.load("models", "fake").connect("writer", note=lambda _: None)
     writer, judge = Declines(provider, CallStore(tmp_path)), model("judge", tmp_path)
     filters = load_filters(DEFAULT_FILTERS)
-    written = generate(BEHAVIOUR, writer, Screening(BEHAVIOUR, judge, None), filters, Recipe(n=4, budget=6.0))
+    written = generate(
+        BEHAVIOUR, writer, Screening(BEHAVIOUR, judge, None), filters, Recipe(n=4, budget=6.0, patience=0)
+    )
     assert written.written == 24 and written.kept == []
     assert (written.refused, written.unparsed, written.empty) == (8, 16, 8)
     assert written.written == written.refused + written.unparsed

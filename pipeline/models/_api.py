@@ -10,7 +10,6 @@ import asyncio
 import base64
 import os
 import re
-import weakref
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -123,7 +122,6 @@ class ApiProvider(ABC):
     faults: Counter[str] = field(default_factory=Counter)
     """Failed tries so far, also those that healed, by kind: "429", "500"…, "timeout", "connection", "broken answer"."""
     _line: Line | None = field(default=None, init=False, repr=False, compare=False)
-    _hang_up: weakref.finalize[..., ApiProvider] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     @abstractmethod
@@ -180,14 +178,13 @@ class ApiProvider(ABC):
             self.close()
         if self._line is None:
             self._line = Line(self, key)
-            self._hang_up = weakref.finalize(self, self._line.close)
         return self._line
 
     def close(self) -> None:
         """Close connections and event loop; the next `answer` opens new ones. Happens by itself at the end."""
-        if self._hang_up is not None:
-            self._hang_up()
-        self._line = self._hang_up = None
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     def limit(
         self, max_connections: int, requests_per_minute: float | None = None, tokens_per_minute: float | None = None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import time
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.models._admission import Admission
@@ -88,6 +91,8 @@ class Line:
     """A provider's way to its server, kept between one `answer` and the next: event loop, SDK client, admission."""
 
     def __init__(self, provider: ApiProvider, key: str) -> None:
+        _close_at_exit()
+        close_lines(forgotten_only=True)
         policy = provider.policy
         self.key = key
         self.runner = asyncio.Runner()
@@ -96,21 +101,35 @@ class Line:
         self.admission = Admission(*limits, patience=policy.request_seconds / 2, sleep=policy.sleep)
         self.contact = Contact()
         self.quiet_until = 0.0
+        self.is_forgotten = False
+        _open.add(self)
+        # The garbage collector may run in any thread and between any two steps, holding locks: it only leaves a note.
+        weakref.finalize(provider, self._forget).atexit = False
+
+    def _forget(self) -> None:
+        self.is_forgotten = True
 
     def close(self) -> None:
-        """Close client and loop: now, or with the next line where another loop runs in this thread."""
-        _hung_up.append(self)
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            while _hung_up:
-                line = _hung_up.pop()
-                line.runner.run(line.client.close())
-                line.runner.close()
+        """Close client and loop."""
+        if self in _open:
+            _open.remove(self)
+            self.runner.run(self.client.close())
+            self.runner.close()
 
 
-_hung_up: list[Line] = []
-"""Lines that are no longer needed and still to be closed; the garbage collector may find them at any moment."""
+_open: set[Line] = set()
+
+
+def close_lines(forgotten_only: bool = False) -> None:
+    """Close the lines of all providers, or of those that nobody holds any more."""
+    for line in list(_open):
+        if line.is_forgotten or not forgotten_only:
+            line.close()
+
+
+@cache
+def _close_at_exit() -> None:
+    atexit.register(close_lines)
 
 
 class LiveSession(Session):
@@ -135,13 +154,28 @@ class LiveSession(Session):
         A parameter that a 400 refuses is left out from then on. Raises CallError when nothing helps.
         """
         for _ in range(MOST_REBUILDS):
-            tries = retrying(self.provider.policy, self._sleep, self.line.contact, self.tell_wait)
             try:
-                return await tries(self._try, path, build, read)
+                return await self._patiently(partial(self._try, path, build, read))
             except CallError as fault:
                 if not self.learns(fault):
                     raise
         raise CallError("the server keeps refusing parameters of the request", 400)
+
+    async def _patiently(self, post: Callable[[], Awaitable[T]]) -> T:
+        """The first try by itself, the others by the retry policy, which takes its time even where nothing fails."""
+        failed: list[CallError] = []
+        try:
+            return await post()
+        except CallError as fault:
+            failed.append(fault)
+
+        async def again() -> T:
+            if failed:
+                raise failed.pop()
+            return await post()
+
+        tries = retrying(self.provider.policy, self._sleep, self.line.contact, self.tell_wait)
+        return await tries(again)
 
     def learns(self, fault: CallError) -> bool:
         """Whether a fault says what to leave out of the body that was sent; from then on it is left out."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,14 +75,34 @@ def test_connections_stay_warm_from_one_batch_to_the_next_and_close_when_told_to
         assert server.connections == before + 1
 
 
-def test_a_provider_that_is_forgotten_leaves_nothing_open() -> None:
-    with serving(echo) as server, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ResourceWarning)
+def test_a_provider_that_is_forgotten_is_closed_when_the_next_one_opens() -> None:
+    with serving(echo) as server:
         provider = openai(server)
         answers(provider, samples(8))
+        line = provider.line(KEY)
         del provider
         gc.collect()
-        assert [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)] == []
+        assert not line.runner.get_loop().is_closed(), "the garbage collector may run anywhere, and closes nothing"
+        loop = line.runner.get_loop()
+        answers(openai(server), samples(1))
+        assert loop.is_closed()
+
+
+def test_at_the_end_of_the_program_nothing_is_left_open() -> None:
+    script = (
+        "import sys\n"
+        "from pipeline.models.openai_api import connect\n"
+        "from pipeline.ports import Message, SampleRequest\n"
+        "asked = [SampleRequest((Message('user', str(i)),), 5, index=i) for i in range(8)]\n"
+        "model, forgotten = connect('box/m'), connect('box/m')\n"
+        "print(sum(len(each) for one in (model, forgotten) for each in one.answer(asked)))\n"
+        "del forgotten\n"
+    )
+    with serving(echo) as server:
+        variables = {**os.environ, "BOX_BASE_URL": f"{server.url}/v1"}
+        command = [sys.executable, "-W", "always::ResourceWarning", "-c", script]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("16\n", "")
 
 
 def test_another_key_in_the_environment_is_used_from_the_next_batch_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +143,9 @@ def test_while_a_retry_after_runs_nothing_else_is_sent() -> None:
 
     def respond(call: Call, number: int) -> Step:
         sent.append(time.monotonic())
-        return error(429, "slow down", retry_after_ms="300") if number == 0 else echo(call, number)
+        if number == 0:
+            return error(429, "slow down", retry_after_ms="300")
+        return replace(echo(call, number), after=0.2 if number == 1 else 0)
 
     with serving(respond) as server:
         provider = openai(server, concurrency=2)
