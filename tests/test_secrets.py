@@ -181,6 +181,9 @@ def test_every_verb_of_a_run_keeps_a_key_of_the_environment(mwe: Mwe, server: Fa
     good(mwe("report", name, "--json", **own))
     good(mwe("screen", name, "--judge", model, "--json", **own))
     good(mwe("check", name, "--sample", "3", "--rater", "ada", "--json", stdin="rrr", **own))
+    good(mwe("cache", "stats", "--json"))
+    good(mwe("cache", "export", "calls.jsonl", "--json"))
+    good(mwe("discover", *start[1:], "--dry-run", **own))
     assert "takes the key" in mwe("doctor", **own, MWE_MODEL=model, MWE_JUDGE=model).stdout
     assert all(KEY in str(call.headers) for call in server.calls if call.body)
 
