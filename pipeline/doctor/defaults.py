@@ -136,12 +136,13 @@ def _ladder_finding(settings: Settings, around: Surroundings) -> Finding:
         return Finding(subject="ladder", state="ok", detail=detail)
     model, _, detail, advice = wrong[0]
     more = f" (and {len(wrong) - 1} more of {len(models)})" if len(wrong) > 1 else ""
+    first = f"{INSTALL_EXTRA}." if advice == _NO_EXTRA else advice
     instead = "Or name other models with --models, or another ladder with MWE_LADDER."
     return Finding(
         subject="ladder",
         state="warn",
         detail=f"{settings.ladder}: {model}: {detail}{more}",
-        advice=f"{advice} {instead}",
+        advice=f"{first} {instead}",
     )
 
 
