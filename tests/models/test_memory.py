@@ -9,8 +9,8 @@ import pytest
 from pipeline.models._memory import Memory, available_memory, read_memory
 
 GB = 10**9
-V2 = "0::/work/job\n"
-V1 = "5:cpu:/\n4:memory:/work/job\n0::/\n"
+V2 = "0::/tenant/job\n"
+V1 = "5:cpu:/\n4:memory:/tenant/job\n0::/\n"
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def group(root: Path, cgroup: str, folder: str, **files: str) -> None:
 
 def test_without_a_container_it_is_what_the_machine_has(root: Path) -> None:
     assert read_memory(root) == Memory(32 * GB, 20 * GB, None)
-    group(root, V2, "work/job", memory__max="max\n", memory__current="5\n")
+    group(root, V2, "tenant/job", memory__max="max\n", memory__current="5\n")
     assert read_memory(root).limit is None
     group(root, V1, "memory", memory__limit_in_bytes="9223372036854771712\n", memory__usage_in_bytes="5\n")
     assert read_memory(root).limit is None
 
 
-@pytest.mark.parametrize("folder", ["work/job", "work", ""])
+@pytest.mark.parametrize("folder", ["tenant/job", "work", ""])
 def test_a_container_has_what_its_group_or_one_above_leaves_and_read_files_do_not_count(
     root: Path, folder: str
 ) -> None:
@@ -50,7 +50,7 @@ def test_a_container_has_what_its_group_or_one_above_leaves_and_read_files_do_no
 
 def test_the_older_version_of_control_groups_is_read_too(root: Path) -> None:
     files = {"memory__limit_in_bytes": f"{4 * GB}", "memory__usage_in_bytes": f"{5 * GB}"}
-    group(root, V1, "memory/work/job", **files)
+    group(root, V1, "memory/tenant/job", **files)
     assert read_memory(root) == Memory(32 * GB, 0, 4 * GB)
 
 
