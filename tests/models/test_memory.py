@@ -39,7 +39,7 @@ def test_without_a_container_it_is_what_the_machine_has(root: Path) -> None:
     assert read_memory(root).limit is None
 
 
-@pytest.mark.parametrize("folder", ["tenant/job", "work", ""])
+@pytest.mark.parametrize("folder", ["tenant/job", "tenant", ""])
 def test_a_container_has_what_its_group_or_one_above_leaves_and_read_files_do_not_count(
     root: Path, folder: str
 ) -> None:
@@ -55,7 +55,7 @@ def test_the_older_version_of_control_groups_is_read_too(root: Path) -> None:
 
 
 def test_a_machine_that_is_fuller_than_the_container_decides(root: Path) -> None:
-    group(root, V2, "work", memory__max=f"{30 * GB}", memory__current="0")
+    group(root, V2, "tenant", memory__max=f"{30 * GB}", memory__current="0")
     assert read_memory(root) == Memory(32 * GB, 20 * GB, 30 * GB)
 
 
