@@ -90,10 +90,11 @@ class StoredModel:
         provider = self.provider
         if self.purse.ceiling is not None or not isinstance(provider, Served) or not provider.is_batched:
             return
-        known = self.store.get(self.keys(requests))
+        keys = self.keys(requests)
+        known = self.store.get(keys)
         provider.sends_ahead = True
         try:
-            self._ask([request for request, key in zip(requests, self.keys(requests), strict=True) if key not in known])
+            self._ask([request for request, key in zip(requests, keys, strict=True) if key not in known])
         except SentAhead:
             pass
         finally:
