@@ -187,18 +187,13 @@ class Connections:
         return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
 
     def _connect(self, name: str) -> StoredModel:
-        from pipeline.ports import Served
-
         plugin, rest = _provider(name)
         if name.startswith("local/"):
             # Installed here rather than at the first answer, so that the download has a bar of its own.
             from pipeline.models._pull import pull
 
             pull(rest, self._progress.note, self._progress.update)
-        provider = plugin.connect(rest, note=self._progress.note)
-        if self._batch and isinstance(provider, Served):
-            provider.use_batches(self._store.path.parent)
-        return self._stored(provider)
+        return self._stored(plugin.connect(rest, note=self._progress.note))
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
@@ -209,6 +204,8 @@ class Connections:
         if isinstance(provider, Served):
             provider.limit(**self._limits(name).model_dump())
             provider.samples = self._samples
+            if self._batch:
+                provider.use_batches(self._store.path.parent)
         # The identity of an embedded model is known once it is installed; its price does not depend on it.
         identity = {} if name.startswith(LOCAL) else provider.identity()
         return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)
@@ -219,7 +216,8 @@ class Connections:
 
         plugin, rest = _provider(name)
         here = name.startswith(("local/", "hf/"))
-        return self._stored(Unloaded(name) if here else plugin.connect(rest, note=self._progress.note))
+        # What there is to note is noted when the model is connected in earnest.
+        return self._stored(Unloaded(name) if here else plugin.connect(rest, note=lambda text: None))
 
     def check_budget(self, estimate: Estimate) -> None:
         """Whether the budget can be kept; the purse then knows what to expect.

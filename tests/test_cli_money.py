@@ -153,3 +153,15 @@ def test_what_is_stored_already_is_free_in_the_estimate(tmp_path: Path) -> None:
         assert len(server.calls) == asked
     assert (row["low"]["calls"], row["low"]["cost"]) == (0, 0)
     assert 0 < row["low"]["reused"] <= asked
+
+
+def test_a_dry_run_of_batches_expects_half_the_price_and_at_the_worst_the_whole(tmp_path: Path) -> None:
+    command = ["generate", DESCRIPTION, "--model", "fake/w", "--judge", "openai/gpt-4.1-mini", "-n", "4", "--dry-run"]
+    live, batch = (json.loads(mwe(tmp_path, None, *command, *more).stdout) for more in ([], ["--batch"]))
+
+    def a_token(found: Any, case: str) -> float:
+        rows = [row[case] for row in found["stages"] if row["model"] == "openai/gpt-4.1-mini"]
+        return float(sum(row["cost"] for row in rows) / sum(row["tokens_in"] for row in rows))
+
+    assert a_token(batch, "expected") == pytest.approx(a_token(live, "expected") / 2, rel=0.02)
+    assert a_token(batch, "high") == pytest.approx(a_token(live, "high"), rel=0.02)
