@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from pipeline.models._batch_ledger import INTENT_SECONDS, Batch
-from pipeline.models._batch_protocol import BatchProtocol, BatchState, Limits, Outcome, Wire, checked_id, texts_of
+from pipeline.models._batch_protocol import BatchProtocol, BatchState, Limits, Outcome, Wire, checked_id, entries_of
 from pipeline.models._faults import CallError, message_in, read_object
 
 LIMITS = Limits(requests=10_000, bytes=50_000_000)
@@ -59,13 +59,8 @@ def _seconds(time: object) -> float:
 
 def read_results(text: str) -> Iterator[tuple[str, Outcome]]:
     """Outcomes in the results. Lines that are no entry are left out: their requests are asked again."""
-    for row in texts_of(text):
-        try:
-            entry = json.loads(row)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and isinstance(entry.get("custom_id"), str):
-            yield entry["custom_id"], _outcome(entry.get("result") or {})
+    for custom_id, entry in entries_of(text):
+        yield custom_id, _outcome(entry.get("result") or {})
 
 
 def _outcome(result: Mapping[str, Any]) -> Outcome:

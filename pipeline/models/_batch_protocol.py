@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar
@@ -127,6 +128,15 @@ def checked_id(value: object, what: str) -> str:
     return value
 
 
-def texts_of(text: str) -> list[str]:
-    """The lines of a JSONL file. Only a line feed ends one: `splitlines` also cuts at U+2028 inside of a string."""
-    return [line for line in text.split("\n") if line.strip()]
+def entries_of(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The entries of a JSONL file of results, by their custom_id; lines that are none are left out.
+
+    Only a line feed ends a line: `splitlines` also cuts at U+2028 inside of a string.
+    """
+    for line in text.split("\n"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("custom_id"), str):
+            yield entry["custom_id"], entry
