@@ -40,10 +40,15 @@ class Purse:
 
     ceiling: float | None = None
     """US dollars; None is no limit."""
-    spent: float = 0.0
     expected: dict[str, float] = field(default_factory=dict)
     """By task: what the estimate before the run says."""
     by_task: dict[str, float] = field(default_factory=dict)
+    """What was spent."""
+
+    @property
+    def spent(self) -> float:
+        """US dollars in all."""
+        return sum(self.by_task.values())
 
     def afford(self, worst: Sequence[float]) -> int:
         """How many of the next requests can be sent at once, given what each costs at the worst.
@@ -63,7 +68,6 @@ class Purse:
 
     def pay(self, task: str, cost: float) -> None:
         """`cost` US dollars were charged."""
-        self.spent += cost
         self.by_task[task] = self.by_task.get(task, 0.0) + cost
 
     def projected(self, task: str, pending: float = 0.0) -> float:

@@ -277,19 +277,17 @@ class Understudy(StoredModel):
         tokens_in = before.tokens_in + round(sum(reckoning.prompt(load) for load in parts))
         tokens_out = before.tokens_out + round(sum(reckoning.answer(load) for load in parts))
         calls = before.calls + sum(load.calls for load in parts)
-        cost = self.price.cost(tokens_in, tokens_out) if self.price else None if calls else 0.0
-        if (
-            cost
-            and self.price
-            and self.case != "high"
-            and isinstance(self.provider, Served)
-            and self.provider.is_batched
-        ):
-            # At the worst everything expires and goes live.
-            cost *= self.price.batch_share
+        cost = self._cost(tokens_in, tokens_out) if calls else 0.0
         self.seen[stage] = Figures(
             calls=calls, reused=before.reused + reused, tokens_in=tokens_in, tokens_out=tokens_out, cost=cost
         )
+
+    def _cost(self, tokens_in: int, tokens_out: int) -> float | None:
+        if self.price is None:
+            return None
+        # At the worst everything expires in its batch and goes live.
+        batched = self.case != "high" and isinstance(self.provider, Served) and self.provider.is_batched
+        return self.price.cost(tokens_in, tokens_out) * (self.price.batch_share if batched else 1.0)
 
 
 @dataclass
@@ -334,8 +332,8 @@ def _invent(request: Request, key: str, case: Case) -> Reply:
 
 def _statement(key: str, case: Case) -> str:
     """A sentence that reads as a statement, unlike any other."""
-    words = {"low": 3, "expected": 6, "high": 20}[case]
-    return "I would say " + " ".join(key[4 * i : 4 * i + 4].translate(_LETTERS) for i in range(min(words, 16)))
+    words = {"low": 3, "expected": 6, "high": 16}[case]
+    return "I would say " + " ".join(key[4 * i : 4 * i + 4].translate(_LETTERS) for i in range(words))
 
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")

@@ -78,11 +78,13 @@ class Recipe:
         both alike, and the last round does not write more than is wanted.
         """
         free = all(name.startswith(LOCAL) for name in names)
-        oversample = self.oversample or (FREE_OVERSAMPLE if free else PAID_OVERSAMPLE)
-        limit = 0 if free else PAID_ROUND
-        patience = (FREE_PATIENCE if free else 0) if self.patience is None else self.patience
-        limit = limit if self.round is None else self.round
-        return replace(self, oversample=oversample, round=limit, patience=patience)
+        usual = (FREE_OVERSAMPLE, 0, FREE_PATIENCE) if free else (PAID_OVERSAMPLE, PAID_ROUND, 0)
+        return replace(
+            self,
+            oversample=usual[0] if self.oversample is None else self.oversample,
+            round=usual[1] if self.round is None else self.round,
+            patience=usual[2] if self.patience is None else self.patience,
+        )
 
 
 @dataclass

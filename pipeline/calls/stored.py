@@ -168,18 +168,20 @@ class StoredModel:
         return self.provider.faults.total() if isinstance(self.provider, Served) else 0
 
     def _affordable(self, requests: Sequence[Request], missing: Sequence[int]) -> Iterator[Sequence[int]]:
-        """What is missing, in parts that the purse can pay for at the worst; all at once where nothing is charged.
+        """What is missing, in parts that the purse can pay for at the worst; all at once where there is no ceiling.
 
         Raises BudgetReached where the next request might cost more than is left.
         """
         rest = list(missing)
+        if self.purse.ceiling is None or self.price is None or self.price.is_free:
+            if rest:
+                yield rest
+            return
         while rest:
-            number = len(rest)
-            if self.price and not self.price.is_free:
-                number = self.purse.afford([worst_cost(self.price, self.provider.load(requests[i])) for i in rest])
-                if self.purse.ceiling is not None and isinstance(self.provider, Served) and not self.provider.settled:
-                    # Only an answer tells whether the model thinks: then each costs many times as much.
-                    number = 1
+            number = self.purse.afford([worst_cost(self.price, self.provider.load(requests[i])) for i in rest])
+            if isinstance(self.provider, Served) and not self.provider.settled:
+                # Only an answer tells whether the model thinks: then each costs many times as much.
+                number = 1
             yield rest[:number]
             rest = rest[number:]
 
