@@ -209,7 +209,7 @@ def screen(
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         screening = connections.screening(meant, judge_name, needs_embedder)
-        verdicts, version, is_new = flow.screen(found, screening, names)
+        verdicts, version, is_new = flow.screen(found, screening, names, expected)
         for each in dict.fromkeys(verdict.filter for verdict in verdicts):
             own = [verdict for verdict in verdicts if verdict.filter == each]
             progress.note(f"{each}: keeps {sum(verdict.keep for verdict in own)} of {len(own)}")

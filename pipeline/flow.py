@@ -125,7 +125,7 @@ def generate(
 
 
 def screen(
-    dataset: store.Dataset, screening: Screening, specifications: Sequence[str]
+    dataset: store.Dataset, screening: Screening, specifications: Sequence[str], expected: Estimate | None = None
 ) -> tuple[list[Verdict], store.Dataset | None, bool]:
     """Every filter on every item, kept and rejected ones alike; a version gives the next version.
 
@@ -145,7 +145,8 @@ def screen(
     outcome = Screened(writing.shuffled(chosen.kept, dataset.manifest.seed), (*passed.rejected, *chosen.rejected), ())
     roles = {"judge": screening.judge, "embedder": screening.embedder}
     models = {role: model for role, model in roles.items() if isinstance(model, StoredModel)}
-    version, is_new = republish(dataset, outcome, models, [*filters, balance])
+    estimate = expected.for_manifest() if expected else None
+    version, is_new = republish(dataset, outcome, models, [*filters, balance], estimate)
     return every, version, is_new
 
 

@@ -65,11 +65,16 @@ def publish(
 
 
 def republish(
-    dataset: store.Dataset, outcome: Screened, models: Mapping[str, StoredModel], filters: Sequence[Filter]
+    dataset: store.Dataset,
+    outcome: Screened,
+    models: Mapping[str, StoredModel],
+    filters: Sequence[Filter],
+    estimate: Mapping[str, Any] | None = None,
 ) -> tuple[store.Dataset, bool]:
     """Publish a version's items, judged again, as the next version; what wrote them stays as it was recorded.
 
-    `models` are the judge and the embedder. Returns the version and whether it is new.
+    `models` are the judge and the embedder; `estimate` is what judging was expected to cost.
+    Returns the version and whether it is new.
     """
     old = dataset.manifest
     if old is None:
@@ -87,6 +92,7 @@ def republish(
             "filters": [{"name": f.name, "version": f.version, "options": dict(f.options)} for f in filters],
             "counts": {**old.counts, **counts},
             "calls": total_calls(list(models.values())),
+            "estimate": dict(estimate) if estimate else None,
             "overlap": {"generator_is_judge": old.models["generator"]["name"] == info["judge"]["name"]},
             "program_version": program_version(),
             "created_at": now(),

@@ -165,3 +165,15 @@ def test_a_dry_run_of_batches_expects_half_the_price_and_at_the_worst_the_whole(
 
     assert a_token(batch, "expected") == pytest.approx(a_token(live, "expected") / 2, rel=0.02)
     assert a_token(batch, "high") == pytest.approx(a_token(live, "high"), rel=0.02)
+
+
+def test_the_manifest_of_a_screened_version_has_the_estimate_of_the_screening(tmp_path: Path) -> None:
+    fake = ["--judge", "fake/judge", "--price"]
+    made = mwe(tmp_path, None, "generate", DESCRIPTION, "-n", "4", "--model", "fake/w", *fake, "fake/w=100,100")
+    first = json.loads((tmp_path / json.loads(made.stdout)["path"] / "manifest.json").read_text())
+    screened = ["screen", first["name"], "--filter", "preference:threshold=.5", *fake]
+    assert mwe(tmp_path, None, *screened, "fake/judge=10,10").returncode == 0
+    second = json.loads((tmp_path / "generated" / first["name"] / "v2" / "manifest.json").read_text())
+    assert set(first["estimate"]["prices"]) == {"fake/w", "fake/judge"}
+    assert set(second["estimate"]["prices"]) == {"fake/judge"}
+    assert second["estimate"]["cost"]["expected"] > 0
