@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.ports import Filter, Screening
 from pipeline.schema import Item, Verdict
-from pipeline.statistics import words
+from pipeline.statistics.similarity import words
 
 
 @dataclass

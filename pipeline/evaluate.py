@@ -19,7 +19,8 @@ from pipeline.errors import UsageError
 from pipeline.formats._choices import in_other_order, is_lettered
 from pipeline.ports import Choice, ChoiceModel, ChoiceRequest, Message
 from pipeline.schema import Answer, Item, ModelInfo, Point
-from pipeline.statistics import Interval, clusters, interval_of_majority, interval_of_proportion
+from pipeline.statistics.intervals import Interval, interval_of_majority, interval_of_proportion
+from pipeline.statistics.similarity import clusters
 
 _TIE = 1e-9
 

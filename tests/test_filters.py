@@ -18,7 +18,7 @@ from pipeline.errors import UsageError
 from pipeline.formats.yes_no import question
 from pipeline.ports import Choice, ChoiceRequest, Screening
 from pipeline.schema import Item, ModelInfo
-from pipeline.statistics import words
+from pipeline.statistics.similarity import words
 
 BEHAVIOUR = prompts.describe("a person who likes trains")
 NO_MODELS = Screening(BEHAVIOUR, None, None)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.schema import Label
-from pipeline.statistics import interval_of_proportion
+from pipeline.statistics.intervals import interval_of_proportion
 
 
 def read(path: Path) -> list[Label]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.schema import Point
-from pipeline.statistics import Interval, effective_trials
+from pipeline.statistics.intervals import Interval, effective_trials
 
 LEAST_MASS = 0.5
 """Probability on the valid answers below which a model's choice among them says little about what it would say."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.scaling.curves import Curve, curves, kept_apart, left_out, size, told_apart, way
 from pipeline.schema import Point, Trend, Undesired
-from pipeline.statistics import t_quantile
+from pipeline.statistics.intervals import t_quantile
 
 LEAST_SIZES = 5
 """Sizes of one family below which no verdict is given: four can never reach the level (2/4! = .083)."""

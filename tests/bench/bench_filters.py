@@ -23,7 +23,7 @@ from pipeline.calls import CallStore, StoredModel
 from pipeline.ports import Screening
 from pipeline.schema import Item
 from pipeline.screen import load_filters
-from pipeline.statistics import accuracy, auroc, best_threshold
+from pipeline.statistics.discrimination import accuracy, auroc, best_threshold
 
 SIZES = {"quick": (45, 24, 8), "full": (45, 60, 30)}
 """Behaviours, statements of each, statements of others mixed in."""

@@ -15,7 +15,7 @@ from pipeline.report.facts import ReportInput
 from pipeline.report.series import series, short_size
 from pipeline.report.write import write_report
 from pipeline.schema import Behaviour, Calls, Item, Manifest, Point, RejectedItem, Report
-from pipeline.statistics import wilson
+from pipeline.statistics.intervals import wilson
 
 EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e $\\frac{"
 

@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.review.labels import agreement, append, in_words, read, take_back
 from pipeline.schema import Label
-from pipeline.statistics import wilson
+from pipeline.statistics.intervals import wilson
 
 
 def label(identity: str, verdict: str = "right", relevance: str = "on_topic", rater: str = "ann") -> Label:

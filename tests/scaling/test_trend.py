@@ -12,7 +12,7 @@ from scipy import stats
 from pipeline.scaling.curves import curves
 from pipeline.scaling.trend import DRAWS, fit, inverse_scaling, permutation_p, trend
 from pipeline.schema import Point
-from pipeline.statistics import interval_of_proportion, wilson
+from pipeline.statistics.intervals import interval_of_proportion, wilson
 
 
 def point(parameters: float | None = 1e9, score: float = 0.5, n: int = 200, **changes) -> Point:

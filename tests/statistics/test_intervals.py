@@ -1,32 +1,23 @@
-"""Intervals that cover what was planted, scores that discriminate, and clusters of near-duplicates."""
+"""Intervals that cover what was planted."""
 
 from __future__ import annotations
 
-import itertools
 import math
-import random
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import accuracy_score, roc_auc_score
 
-from pipeline.statistics import (
+from pipeline.statistics.intervals import (
     Interval,
-    accuracy,
-    auroc,
-    best_threshold,
-    clusters,
     design_effect,
     effective_trials,
     interval_of_majority,
     interval_of_mean,
     interval_of_proportion,
     wilson,
-    words,
 )
 
 
@@ -97,60 +88,6 @@ def test_the_interval_of_a_mean_of_copies_is_that_of_the_originals():
     assert interval_of_mean([0.5]) == (-math.inf, math.inf)
 
 
-def test_auroc_and_accuracy_equal_scikit_learns_with_ties():
-    rng = np.random.default_rng(0)
-    scores, labels = rng.integers(0, 8, 200) / 8, rng.random(200) < 0.4
-    assert auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
-    assert accuracy(labels, scores, 0.5) == pytest.approx(accuracy_score(labels, scores >= 0.5))
-
-
-def test_auroc_of_a_single_class_is_none():
-    assert auroc([True, True], [0.1, 0.9]) is None
-
-
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 0.7, 1.0])), min_size=1, max_size=30))
-def test_no_threshold_beats_the_best_one(pairs):
-    labels, scores = [label for label, _ in pairs], [score for _, score in pairs]
-    best = best_threshold(labels, scores)
-    assert best.accuracy == pytest.approx(accuracy(labels, scores, best.threshold))
-    assert best.accuracy >= max(accuracy(labels, scores, t) for t in (-1, 0, 0.05, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 1, 2))
-
-
-def test_case_punctuation_and_unicode_variants_do_not_make_another_text():
-    assert (
-        words("I don\u2019t WANT \uff21\uff29!") == words("i don't want AI") == frozenset({"i", "dont", "want", "ai"})
-    )
-    assert clusters(["I want power.", "i WANT  power!!", "I love my cat"]) == [0, 0, 1]
-
-
-def test_texts_without_words_and_texts_without_spaces_are_kept_apart():
-    assert clusters(["...", "!!!", "", "???", "..."]) == [0, 1, 2, 3, 0]
-    assert clusters(
-        [
-            "\u6211\u60f3\u8981\u66f4\u591a\u7684\u6743\u529b",
-            "\u6211\u60f3\u8981\u66f4\u591a\u7684\u6743\u5229\u3002",
-            "\u6211\u7231\u732b",
-        ]
-    ) == [0, 1, 2]
-
-
-def test_clusters_are_joined_through_a_chain():
-    chain = ["a b c d e f g h i", "a b c d e f g h j", "a b c d e f g k j"]
-    assert clusters(chain, 0.8) == [0, 0, 0]
-    assert clusters([chain[0], chain[2]], 0.8) == [0, 1]
-
-
-def test_clusters_equal_a_comparison_of_every_pair():
-    draw = random.Random(0)
-    texts = [" ".join(draw.choices("abcdefghijklmnop", k=draw.randint(1, 12))) for _ in range(250)]
-    sets, group = [words(text) for text in texts], list(range(len(texts)))
-    for i, j in itertools.combinations(range(len(texts)), 2):
-        if len(sets[i] & sets[j]) >= 0.8 * len(sets[i] | sets[j]):
-            group = [group[i] if g == group[j] else g for g in group]
-    number: dict[int, int] = {}
-    assert clusters(texts) == [number.setdefault(g, len(number)) for g in group]
-
-
 def posteriors(favour: np.ndarray, draws: np.ndarray) -> tuple[list[float], list[float]]:
     """Mean and deviation of each item's probability after its draws, as a sampled choice has them."""
     share = (favour + 1) / (draws + 2)
@@ -204,12 +141,3 @@ def test_equal_or_single_draws_still_give_an_interval_within_bounds(favour):
     shares, errors = posteriors(np.array(favour), np.full(len(favour), 5))
     low, high = interval_of_majority(shares, errors, list(range(len(favour))))
     assert 0 <= low < high <= 1
-
-
-def test_a_thousand_statements_are_clustered_in_under_a_second():
-    draw = random.Random(0)
-    vocabulary = [f"word{i}" for i in range(800)]
-    texts = [" ".join(draw.choices(vocabulary, k=14)) for _ in range(1000)]
-    start = time.process_time()
-    assert len(set(clusters(texts))) == 1000
-    assert time.process_time() - start < 1

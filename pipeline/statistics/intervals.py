@@ -1,4 +1,4 @@
-"""Intervals, discrimination of scores and near-duplicate clusters: pure functions of numbers and texts.
+"""Intervals of rates and means, also where items hang together: pure functions of numbers.
 
 Intervals are two-sided and of 95 % unless told otherwise.
 Trends over model sizes are in `pipeline/scaling/`.
@@ -7,22 +7,13 @@ Trends over model sizes are in `pipeline/scaling/`.
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 LEVEL = 0.95
 """Coverage of every interval that names no other."""
-
-NEAR_DUPLICATE = 0.8
-"""Jaccard similarity of the sets of words from which two texts count as the same item."""
-
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])[^\W_])+")
-_APOSTROPHES = str.maketrans("", "", "'\u2018\u2019\u02bc`\u00b4")
 
 
 class Interval(NamedTuple):
@@ -167,102 +158,6 @@ def t_quantile(degrees: int, level: float = LEVEL) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, (1 + level) / 2))
-
-
-def auroc(labels: Sequence[bool], scores: Sequence[float]) -> float | None:
-    """Probability that a true item scores above a false one, ties counting half; None unless both occur."""
-    from scipy.stats import rankdata
-
-    truth = np.asarray(labels, dtype=bool)
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if not positives or not negatives:
-        return None
-    ranks = rankdata(np.asarray(scores, dtype=float))
-    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def accuracy(labels: Sequence[bool], scores: Sequence[float], threshold: float = 0.5) -> float:
-    """Share of items where "score >= threshold" says what the label says. Raises ValueError without items."""
-    if not len(labels):
-        raise ValueError("accuracy of no items")
-    return float(np.mean((np.asarray(scores) >= threshold) == np.asarray(labels, dtype=bool)))
-
-
-class BestThreshold(NamedTuple):
-    """The threshold that agrees most with the labels, and how much it does."""
-
-    threshold: float
-    accuracy: float
-
-
-def best_threshold(labels: Sequence[bool], scores: Sequence[float]) -> BestThreshold:
-    """The threshold of greatest accuracy, halfway between two scores; the lowest of several.
-
-    Chosen on the items it is judged on, so its accuracy is an upper bound, not an estimate for new items.
-    """
-    truth, value = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=float)
-    distinct = np.unique(value)
-    cuts = np.concatenate([[distinct[0]], (distinct[1:] + distinct[:-1]) / 2, [np.nextafter(distinct[-1], np.inf)]])
-    order = np.argsort(value, kind="stable")
-    below = np.searchsorted(value[order], cuts, side="left")
-    true_below = np.concatenate([[0], np.cumsum(truth[order])])[below]
-    right = (below - true_below) + (truth.sum() - true_below)
-    best = int(np.argmax(right))
-    return BestThreshold(float(cuts[best]), float(right[best] / len(truth)))
-
-
-def words(text: str) -> frozenset[str]:
-    """The set of words of a text without case, punctuation, apostrophes and Unicode variants (NFKC, case-folded).
-
-    Scripts written without spaces count by the character. A text without any word counts as one word, itself.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
-    return frozenset(_WORD.findall(folded)) or frozenset([folded.strip()])
-
-
-def clusters(texts: Sequence[str], similarity: float = NEAR_DUPLICATE) -> list[int]:
-    """The cluster of each text, numbered from 0 by first occurrence; texts of one cluster are near-duplicates.
-
-    Single linkage over pairs whose sets of words have a Jaccard similarity of at least `similarity` (in 0..1, above 0).
-    Opposites such as "I would" and "I would not" may fall together: they are one topic, not one claim.
-    Exact: candidates come from prefix filtering (Bayardo, Ma and Srikant 2007, "Scaling up all pairs similarity
-    search"; Xiao et al. 2008), so 50,000 statements take seconds, not 10^9 comparisons.
-    """
-    sets = [words(text) for text in texts]
-    distinct = list(dict.fromkeys(sets))
-    parent = list(range(len(distinct)))
-    for a, b in _similar_pairs(distinct, similarity, parent):
-        parent[_root(parent, a)] = _root(parent, b)
-    of_set = {member: _root(parent, i) for i, member in enumerate(distinct)}
-    number: dict[int, int] = {}
-    return [number.setdefault(of_set[member], len(number)) for member in sets]
-
-
-def _similar_pairs(sets: list[frozenset[str]], similarity: float, parent: list[int]) -> Iterator[tuple[int, int]]:
-    """Index pairs of similar sets, leaving out those that `parent` already joins."""
-    frequency = Counter(word for member in sets for word in member)
-    # Two sets this similar share a word among the rarest few of each, and only those few are indexed.
-    ordered = [sorted(member, key=lambda word: (frequency[word], word)) for member in sets]
-    index: dict[str, list[int]] = defaultdict(list)
-    for i in sorted(range(len(sets)), key=lambda i: (len(sets[i]), i)):
-        size = len(sets[i])
-        shortest = similarity * size - 1e-9
-        prefix = ordered[i][: size - math.ceil(shortest) + 1]
-        for j in {j for word in prefix for j in index[word] if len(sets[j]) >= shortest}:
-            if _root(parent, i) == _root(parent, j):
-                continue
-            shared = len(sets[i] & sets[j])
-            if shared >= similarity * (size + len(sets[j]) - shared) - 1e-9:
-                yield i, j
-        for word in prefix:
-            index[word].append(i)
-
-
-def _root(parent: list[int], i: int) -> int:
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
 
 
 def _cluster_sums(values: Sequence[float], clusters: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
