@@ -53,7 +53,7 @@ def _spherical_k_means(unit: NDArray[np.float64], k: int, seed: int) -> NDArray[
     from sklearn.cluster import kmeans_plusplus
 
     centres, _ = kmeans_plusplus(unit, k, random_state=np.random.RandomState(seed))
-    nearest = np.argmax(unit @ centres.T, axis=1)
+    nearest: NDArray[np.intp] = np.argmax(unit @ centres.T, axis=1)
     for _ in range(ROUNDS):
         sums = np.zeros_like(centres)
         np.add.at(sums, nearest, unit)
@@ -70,7 +70,7 @@ def normalised(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """The rows with length one, in double precision; rows of zeros stay."""
     rows = np.asarray(vectors, dtype=np.float64)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+    return rows / np.where(length > 0, length, 1.0)
 
 
 def vendi_score(vectors: NDArray[np.floating[Any]]) -> float:
@@ -155,7 +155,8 @@ def _log_precisions(split: Sequence[Sequence[str]], order: int) -> NDArray[np.fl
         nothing = 0.0 if order == 1 else SMOOTHING
         values.append((clipped or nothing) / max(1, counts.total()))
     with np.errstate(divide="ignore"):
-        return np.log(np.array(values, dtype=float))
+        logs: NDArray[np.float64] = np.log(np.array(values, dtype=float))
+    return logs
 
 
 def _log_brevity(split: Sequence[Sequence[str]]) -> NDArray[np.float64]:
