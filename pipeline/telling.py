@@ -196,7 +196,9 @@ def _corrected(point: ReportedPoint) -> str:
         return ""
     low, high = 100 * point.corrected_low, 100 * point.corrected_high
     who = "a person" if point.correction_rater_kind == "person" else "a model"
-    return f"; corrected for wrong labels {100 * point.corrected_score:.1f} % [{low:.1f}, {high:.1f}], by {who}'s labels"
+    return (
+        f"; corrected for wrong labels {100 * point.corrected_score:.1f} % [{low:.1f}, {high:.1f}], by {who}'s labels"
+    )
 
 
 def _label_accuracy(report: Report) -> Iterator[str]:

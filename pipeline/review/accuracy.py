@@ -35,6 +35,8 @@ class Rated:
     labels: Mapping[str, Sequence[Label]]
     """By the id of their item, at most one a rater."""
     kind: RaterKind
+    cluster: Mapping[str, int]
+    """By the id of a labelled item; near-duplicates share a number."""
 
     @property
     def error(self) -> dict[str, float]:
@@ -62,7 +64,7 @@ class Rated:
     def design(self, sampled: Sequence[str], of: Mapping[str, Stratum]) -> tuple[list[float], list[int]]:
         """For each sampled item how many items it stands for, and its cluster of near-duplicates."""
         weights = inverse_inclusion([of[identity] for identity in sampled], Counter(of.values()))
-        return weights, clusters([self.items[identity].text for identity in sampled])
+        return weights, [self.cluster[identity] for identity in sampled]
 
     def sampled(self, found: Estimate, n: int, more: int | None) -> SampledRate:
         """A record of an estimate."""
@@ -80,7 +82,8 @@ def rated(labels: Sequence[Label], items: Sequence[Item]) -> list[Rated]:
             if label.rater_kind == kind and label.id in by_id:
                 given[label.id].append(label)
         if given:
-            found.append(Rated(by_id, given, kind))
+            near = clusters([by_id[identity].text for identity in given])
+            found.append(Rated(by_id, given, kind, dict(zip(given, near, strict=True))))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.statistics.intervals import LEVEL, effective_trials, wilson
+from pipeline.statistics.intervals import LEVEL, wilson
 
 Array = np.ndarray
 

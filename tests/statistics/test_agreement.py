@@ -12,8 +12,11 @@ from pipeline.statistics.agreement import cohen_kappa, confusion, fleiss_kappa, 
 COHEN_1960 = [[88, 14, 18], [10, 40, 10], [2, 6, 12]]
 FLEISS_COHEN_EVERITT_1969 = [[106, 10, 4], [22, 28, 10], [2, 12, 6]]
 # 30 patients, 6 psychiatrists, 5 diagnoses.
-FLEISS_1971 = """444444 222555 233335 555555 222444 113333 333355 113334 114444 555555 144444 124444 222333 144444 224445
-333335 111455 111112 224444 133555 555555 244444 224555 114444 144445 222224 111155 224444 133333 555555""".split()
+FLEISS_1971 = (
+    "444444 222555 233335 555555 222444 113333 333355 113334 114444 555555 "
+    "144444 124444 222333 144444 224445 333335 111455 111112 224444 133555 "
+    "555555 244444 224555 114444 144445 222224 111155 224444 133333 555555 "
+)
 
 
 def ratings(table: list[list[int]]) -> tuple[list[int], list[int]]:
@@ -45,7 +48,7 @@ def test_cohens_kappa_and_the_confusion_are_scikit_learns(categories):
 
 
 def test_the_psychiatrists_of_fleiss_1971_agree_with_kappa_430():
-    assert fleiss_kappa([list(patient) for patient in FLEISS_1971]).value == pytest.approx(0.430, abs=5e-4)
+    assert fleiss_kappa([list(patient) for patient in FLEISS_1971.split()]).value == pytest.approx(0.430, abs=5e-4)
 
 
 def test_fleiss_kappa_refuses_items_with_different_numbers_of_ratings():

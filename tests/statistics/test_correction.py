@@ -133,4 +133,3 @@ def test_where_wrong_labels_sit_on_hard_items_only_prediction_powered_inference_
     runs = [simulated(draw, 200, score, blind=False) for _ in range(200)]
     assert np.mean([one.low <= score <= one.high for one, _, _ in runs]) >= 0.92
     assert np.mean([one.low <= score <= one.high for _, one, _ in runs]) < 0.8
-
