@@ -332,6 +332,8 @@ class JudgeAgreement(Record):
     n: int
     auroc: float | None
     """Probability that a right label has more label_confidence than a wrong one; null unless both occur."""
+    auroc_low: float | None
+    auroc_high: float | None
 
 
 class LabelFigures(Record):

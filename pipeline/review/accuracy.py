@@ -15,7 +15,7 @@ from pipeline.review.sample import Stratum, strata
 from pipeline.schema import Item, JudgeAgreement, Label, LabelFigures, RaterAgreement, RaterKind, SampledRate
 from pipeline.statistics.agreement import cohen_kappa, confusion, fleiss_kappa, krippendorff_alpha
 from pipeline.statistics.correction import prediction_powered_share
-from pipeline.statistics.discrimination import auroc
+from pipeline.statistics.discrimination import auroc, interval_of_auroc
 from pipeline.statistics.sampling import (
     Estimate,
     inverse_inclusion,
@@ -157,8 +157,6 @@ def _judge(each: Rated) -> JudgeAgreement | None:
         return None
     judged = [_judges_answer(each.items[identity]) for identity in error]
     truth = [_answer(each.items[identity], wrong > 0.5) for identity, wrong in error.items()]
-    sure = [(wrong < 0.5, each.items[i].label_confidence) for i, wrong in error.items()]
-    sure = [(right, confidence) for right, confidence in sure if confidence is not None]
     kappa, table = cohen_kappa(judged, truth), confusion(judged, truth)
     judges = {each.items[identity].judge for identity in error}
     return JudgeAgreement(
@@ -169,8 +167,19 @@ def _judge(each: Rated) -> JudgeAgreement | None:
         low=kappa.low,
         high=kappa.high,
         n=kappa.items,
-        auroc=auroc([right for right, _ in sure], [confidence or 0.0 for _, confidence in sure]) if sure else None,
+        **_area([(each.items[identity], wrong < 0.5) for identity, wrong in error.items()]),
     )
+
+
+def _area(right: Sequence[tuple[Item, bool]]) -> dict[str, float | None]:
+    """How well label_confidence tells right labels from wrong ones."""
+    sure = [(label, item.label_confidence) for item, label in right if item.label_confidence is not None]
+    labels = [label for label, _ in sure]
+    area = auroc(labels, [confidence for _, confidence in sure]) if sure else None
+    if area is None:
+        return dict.fromkeys(("auroc", "auroc_low", "auroc_high"))
+    low, high = interval_of_auroc(area, sum(labels), len(labels) - sum(labels))
+    return {"auroc": area, "auroc_low": low, "auroc_high": high}
 
 
 def _judges_answer(item: Item) -> str:

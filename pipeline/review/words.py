@@ -83,6 +83,7 @@ def _judge(each: LabelFigures) -> str:
     who = {"person": "people", "model": "the rating models"}[each.rater_kind]
     name = f" ({found.judge})" if found.judge else ""
     text = f"Judge{name} against {who}: Cohen's kappa {found.kappa:.2f} ({found.low:.2f} to {found.high:.2f})"
-    if found.auroc is not None:
-        text += f", area under the curve of its confidence for right against wrong {found.auroc:.2f}"
+    if found.auroc is not None and found.auroc_low is not None and found.auroc_high is not None:
+        area = f"{found.auroc:.2f} ({found.auroc_low:.2f} to {found.auroc_high:.2f})"
+        text += f", area under the curve of its confidence for right against wrong labels {area}"
     return f"{text}; {found.n} items."

@@ -174,7 +174,9 @@ RATE = SampledRate(value=0.9, low=0.7, high=0.97, n=20, rater_kind="person", wei
 
 def against(judge: str) -> JudgeAgreement:
     table = {"answers": ["No", judge], "confusion": [[9, 1], [1, 9]]}
-    return JudgeAgreement(judge=judge, kappa=0.8, low=0.45, high=0.94, n=20, auroc=0.75, **table)
+    return JudgeAgreement(
+        judge=judge, kappa=0.8, low=0.45, high=0.94, n=20, auroc=0.75, auroc_low=0.5, auroc_high=0.9, **table
+    )
 
 
 def spot_check(kind: str = "person", **changes) -> LabelFigures:
@@ -201,7 +203,11 @@ def text(html: str) -> str:
 def test_a_spot_check_is_quoted_with_its_intervals_and_asked_for_where_there_is_none(tmp_path):
     seen = text(page(tmp_path, spot_checks=[spot_check()]))
     assert "Rated by a person: ann" in seen and "Published label is right 90.0 70.0 to 97.0 20 57" in seen
-    assert "Off topic 5.0 0.0 to 97.0 20" in seen and "kappa 0.80 (0.45 to 0.94)" in seen and "labels 0.75" in seen
+    assert (
+        "Off topic 5.0 0.0 to 97.0 20" in seen
+        and "kappa 0.80 (0.45 to 0.94)" in seen
+        and "labels 0.75 (0.50 to 0.90)" in seen
+    )
     assert "No spot-check yet" in page(tmp_path)
 
 
@@ -212,7 +218,7 @@ def test_a_models_ratings_are_never_shown_as_a_persons(tmp_path):
     assert not re.search("person|people|human", seen, re.IGNORECASE)
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["label_accuracy"]["rater_kind"] == report["points"][0]["correction_rater_kind"] == "model"
-    assert "rated by a model" in " ".join(plot._notes(Report(**report)))
+    assert "as a model rated 20 items" in " ".join(plot._notes(Report(**report)))
 
 
 def test_people_stand_before_models_and_are_the_ones_quoted(tmp_path):

@@ -104,7 +104,7 @@ def test_the_judge_is_held_against_the_raters():
     judge = figures(labels, given)[0].judge
     assert judge.judge == "local/judge" and judge.answers == ["No", "Yes"]
     assert judge.confusion == [[15, 5], [5, 15]] and judge.kappa == pytest.approx(0.5)
-    assert judge.auroc == 1.0
+    assert judge.auroc == judge.auroc_high == 1 and 0.6 < judge.auroc_low < 1
 
 
 def test_a_judge_that_doubts_its_label_is_taken_at_its_word():
