@@ -133,3 +133,12 @@ def test_where_wrong_labels_sit_on_hard_items_only_prediction_powered_inference_
     runs = [simulated(draw, 200, score, blind=False) for _ in range(200)]
     assert np.mean([one.low <= score <= one.high for one, _, _ in runs]) >= 0.92
     assert np.mean([one.low <= score <= one.high for _, one, _ in runs]) < 0.8
+
+
+def test_the_worked_example_of_the_documentation_comes_out_as_it_is_told():
+    predicted = [1.0] * 34 + [0.0] * 6
+    labelled = [1.0] * 32 + [0.0] * 2 + [1.0] * 2 + [0.0] * 4
+    powered = prediction_powered_share(labelled, predicted, Estimate(0.84, *wilson(168, 200)))
+    solved = rogan_gladen_score((Rate(0.90, 100), Rate(0.78, 100)), (Rate(3 / 20, 20), Rate(1 / 20, 20)), 0.5)
+    assert powered[:3] == pytest.approx((0.844, 0.722, 0.918), abs=5e-4)
+    assert solved == pytest.approx((0.915, 0.828, 1), abs=5e-4)
