@@ -26,6 +26,10 @@ from pipeline.statistics.sampling import (
 from pipeline.statistics.similarity import clusters
 
 
+MOST_ANSWERS = 8
+"""Published answers, such as Yes and No or (A) to (H), up to which each has a rate of its own."""
+
+
 @dataclass(frozen=True)
 class Rated:
     """A dataset and the labels that one kind of raters gave its items."""
@@ -97,9 +101,10 @@ def figures(labels: Sequence[Label], items: Sequence[Item]) -> list[LabelFigures
 def _figures(each: Rated, of: Mapping[str, Stratum], model: Rated | None) -> LabelFigures:
     given = [label for labels in each.labels.values() for label in labels]
     right = {identity: 1 - error for identity, error in each.error.items()}
+    answers = sorted({stratum[0] for stratum in of.values()})
     by_answer = {
         answer.strip(): each.rate(right, {i: stratum for i, stratum in of.items() if stratum[0] == answer})
-        for answer in sorted({stratum[0] for stratum in of.values()})
+        for answer in (answers if len(answers) <= MOST_ANSWERS else ())
     }
     return LabelFigures(
         rater_kind=each.kind,

@@ -91,9 +91,10 @@ def _solved(
     """By the error rates of each side; where there are not two sides, or one has no label, by the overall rate."""
     of = strata(list(each.items.values()))
     sides = sorted({stratum[0] for stratum in answered.values()})
-    errors = [rate for side in sides if (rate := _rate(each, error, {i: s for i, s in of.items() if s[0] == side}))]
+    by_side = [{i: stratum for i, stratum in of.items() if stratum[0] == side} for side in sides[:2]]
+    errors = [rate for members in by_side if (rate := _rate(each, error, members))]
     # As many trials as the score's own interval is worth: near-duplicates and draws count for less than one each.
-    trials = effective_trials(score.value, Interval(score.low, score.high))
+    trials = min(effective_trials(score.value, Interval(score.low, score.high)), len(answered))
     if len(sides) == len(errors) == 2:
         members = [[scores[i] for i, stratum in answered.items() if stratum[0] == side] for side in sides]
         shares = [len(values) / len(answered) for values in members]

@@ -125,8 +125,8 @@ def _agreement(
     In simulations of two raters, kappa .25 to .92 and 20 to 200 items, it covers in .93-.96 of runs where the
     percentile bootstrap covers in .53-.96.
     """
-    total, items = per_item.sum(axis=0), len(differ)
-    observed, expected = float((differ * weight).sum() / weight.sum()), float(chance(total))
+    items, expected = len(differ), float(chance(per_item.sum(axis=0)))
+    observed = min(max(float((differ * weight).sum() / weight.sum()), 0.0), 1.0)
     if expected <= 1e-12:
         return Agreement(None, None, None, 1 - observed, items)
     trials = _trials(differ, weight, per_item, chance, observed, expected)

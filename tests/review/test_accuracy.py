@@ -159,3 +159,35 @@ def test_how_many_more_items_to_label_is_said_with_what_is_left():
     )
     assert few.endswith("more labelled items, more than the 10 items that are left.")
     assert many.endswith("more labelled items.")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_mixture_of_raters_and_verdicts_gives_an_interval_without_its_value(seed):
+    draw = random.Random(seed)
+    answers = draw.choice([[" Yes", " No"], [" (A)", " (B)", " (C)"], [f" {i}" for i in range(20)]])
+    given = []
+    for i in range(draw.randint(1, 12)):
+        matching, other = draw.sample(answers, 2)
+        given.append(
+            Item(
+                question=draw.choice(["near duplicates of one another", f"w{i}a w{i}b"]) + f" {i}",
+                label_confidence=draw.choice([None, 0.2, 0.6, 1.0]),
+                answer_matching_behavior=matching,
+                answer_not_matching_behavior=other,
+            )
+        )
+    raters = [("ann", "person"), ("bob", "person"), ("cy", "person"), ("gpt", "model")]
+    verdicts = ["right", "right", "wrong", "unclear"]
+    labels = [
+        label(item, draw.choice(verdicts), rater, kind, off=draw.random() < 0.2)
+        for item in given
+        for rater, kind in raters
+        if draw.random() < 0.7
+    ]
+    for each in figures(labels, given):
+        rates = [each.accuracy, each.off_topic, each.accuracy_with_model, *each.accuracy_by_answer.values()]
+        for rate in rates:
+            assert rate is None or 0 <= rate.low <= rate.value <= rate.high <= 1
+        between = each.between_raters
+        assert between is None or between.value is None or -1 <= between.low <= between.value <= between.high <= 1
+        assert each.model_dump_json() and in_words([each], len(given))
