@@ -25,7 +25,6 @@ from pipeline.statistics.sampling import (
 )
 from pipeline.statistics.similarity import clusters
 
-
 MOST_ANSWERS = 8
 """Published answers, such as Yes and No or (A) to (H), up to which each has a rate of its own."""
 
