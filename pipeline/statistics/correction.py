@@ -52,7 +52,7 @@ def prediction_powered_mean(
     cluster hang together. The interval is Student's t with labelled clusters - 1 degrees.
 
     It needs some labels that differ from the predictions: with rates near 0 or 1 and fewer than about 100 labels it is
-    too narrow (with 20 labels and a mean of .95 it covers in .55-.75 of simulations, docs/labels.md), and
+    too narrow (with 20 labels and a mean of .95 it covers in .55-.90 of simulations, docs/labels.md), and
     `prediction_powered_share` is the one to use.
     """
     y, f, others = (np.asarray(values, dtype=float) for values in (labelled, predicted, rest))
