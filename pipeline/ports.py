@@ -109,7 +109,7 @@ class Choice:
     tokens_in: int = 0
     tokens_out: int = 0
     state: np.ndarray[Any, np.dtype[np.float32]] | None = field(default=None, compare=False)
-    """The hidden state that was asked for, shape (width,); None where the model gives none. Stored in half precision."""
+    """The hidden state that was asked for, shape (width,), stored in half precision; None where there is none."""
 
     @property
     def mass(self) -> float:
