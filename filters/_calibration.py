@@ -16,6 +16,8 @@ KNOWN = {
     ("language_model", "local/Qwen2.5-Coder-0.5B-Instruct"): Calibration("platt", 2.37, -0.281),
     ("language_model", "local/SmolLM2-135M-Instruct"): Calibration("platt", 0.85, -0.303),
     ("language_model", "fake/judge"): Calibration(),
+    # Of every third behaviour of the bank, 64 statements.
+    ("ai_feedback", "local/Qwen2.5-Coder-1.5B-Instruct"): Calibration("platt", 2.45, -0.028),
     ("ai_feedback", "fake/judge"): Calibration(),
     ("reward_model", "fake/reward"): Calibration(),
 }

@@ -27,8 +27,11 @@ from pipeline.ports import ChoiceModel, ChoiceRequest, Message, PreferenceModel,
 from pipeline.schema import Behaviour, Item, fingerprint
 
 STATEMENT, QUESTION = "judge_feedback", "judge_feedback_question"
+# The statement stands before principle and replies: after them, the same judge follows the letters more than the
+# statement (AUROC .77 instead of .98 on two behaviours).
 REPLIES = ("Yes, they would say it.", "No, they would not say it.")
 PREFILL = "The answer is"
+"""Without it the 1.5B judge puts .4 of its probability on the two letters, with it .64."""
 THINK = "Let's think step by step:"
 
 CLAMP = math.log(0.6 / 0.4)
@@ -60,7 +63,9 @@ class AiFeedback:
     are as many) are drawn by `seed` and item. `orders` is 2 to ask each in both orders of the replies, 1 to alternate.
     With `thought` 1 the judge reasons before it answers; it must be able to write.
 
-    DEFAULTS_MEASURED
+    Measured with Qwen2.5-Coder-1.5B-Instruct on 128 published statements of eight behaviours, pooled AUROC: with one
+    principle .905, two .954, four .975, the orders alternating; with four in both orders, twice the questions, .976.
+    The plain question of `language_model` has .993 there: prefer that for small judges.
     """
 
     principles: str = "default"
