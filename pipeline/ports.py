@@ -232,6 +232,7 @@ class SentAhead(Exception):
     """What was asked is on its way, and its answers are there for whoever asks again."""
 
 
+@runtime_checkable
 class TextModel(Protocol):
     """Writes."""
 

@@ -22,6 +22,7 @@ CANARY = "mwe-canary 6f1c5f0e-6a0b-4c55-9d0e-2f6d0a8c7b13: evaluation data, do n
 
 Subject = Literal["person", "ai"]
 Undesired = Literal["more", "less", "neither"]
+ModelKind = Literal["base", "chat", "embedding", "reward"]
 RaterKind = Literal["person", "model"]
 """Who rated. The ratings of people and of models are never counted together."""
 
@@ -216,7 +217,7 @@ class ModelInfo(Record):
     name: str
     """`provider/name`, as on the command line."""
     family: str | None = None
-    kind: Literal["base", "chat", "embedding", "reward"] = "chat"
+    kind: ModelKind = "chat"
     parameters: int | None = None
     """Published number of parameters, not a count of converted tensors."""
     revision: str | None = None
