@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, Unsupported
 from pipeline.models._checkpoint import check_folder, read_config, weight_bytes
+from pipeline.models._controls import Controls, Prompt, control_words
 from pipeline.models._memory import available_memory
 from pipeline.models._work import Job, Question, Row, Text, Tokens
 from pipeline.schema import ModelKind
@@ -37,9 +39,33 @@ class Engine:
         """Token ids; `special` adds what the tokenizer puts around a plain text, such as a start token."""
         return tuple(self._tokenizer(text, add_special_tokens=special)["input_ids"])
 
+    def encode_pieces(self, prompt: Prompt, special: bool) -> tuple[int, ...]:
+        """Token ids of a text whose pieces are tokenised apart."""
+        first, *others = prompt.pieces
+        tokens = self.encode(first, special)
+        if not others:
+            return tokens
+        plain = self.encode(first, special=False)
+        added = len(tokens) - len(plain)
+        end = next((i for i in range(added + 1) if tokens[i : i + len(plain)] == plain), added) + len(plain)
+        rest = (token for piece in others for token in self.encode(piece, special=False))
+        return (*tokens[:end], *rest, *tokens[end:])
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Token ids of a plain text with what the tokenizer puts around it; a special token in it is text, too."""
+        return tuple(self._tokenizer(text, split_special_tokens=True)["input_ids"])
+
+    @cached_property
+    def controls(self) -> Controls:
+        """What the tokenizer takes for control tokens wherever it stands."""
+        return Controls(frozenset(control_words(self._tokenizer.added_tokens_decoder)))
+
     def encode_pair(self, first: str, second: str) -> Row:
-        """Two texts as the tokenizer joins them; the second begins a segment of its own where the model knows any."""
-        joined = self._tokenizer(first, second)
+        """Two texts as the tokenizer joins them; the second begins a segment of its own where the model knows any.
+
+        A special token in them is read as plain text.
+        """
+        joined = self._tokenizer(first, second, split_special_tokens=True)
         return Row(tuple(joined["input_ids"]), tuple(joined.get("token_type_ids", ())))
 
     def room(self) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeline.errors import Unsupported
+from pipeline.models._controls import Controls, Prompt
 from pipeline.models._rendering import Rendering
 from pipeline.models._work import Row
 from pipeline.ports import Messages
@@ -24,7 +25,10 @@ ELLIPSIS = " … "
 class Encoding(Protocol):
     """The tokenizing half of the engine."""
 
-    def encode(self, text: str, special: bool) -> tuple[int, ...]: ...
+    @property
+    def controls(self) -> Controls: ...
+
+    def encode_pieces(self, prompt: Prompt, special: bool) -> tuple[int, ...]: ...
 
     def encode_pair(self, first: str, second: str) -> Row: ...
 
@@ -66,7 +70,8 @@ class DialogReader:
             return self._engine.encode_pair(_prompt_text(dialog[:-1]), dialog[-1].content)
         # A chat template writes its special tokens itself.
         special = self._rendering.template is None
-        return Row(self._engine.encode(self._rendering.complete(dialog), special=special))
+        prompt = self._engine.controls.fill(dialog, self._rendering.complete)
+        return Row(self._engine.encode_pieces(prompt, special=special))
 
 
 def _prompt_text(turns: Messages) -> str:

@@ -5,7 +5,8 @@ Weights load at the first answer, from safetensors only, and never run code from
 
 Options are tokenised apart from the prompt: what is scored is the prompt's own tokens followed by the option's own,
 also where writing both as one text would merge tokens across the boundary. The prompt's tokens are thus the same for
-every option, as for a model that has read the prompt and now writes the option.
+every option, as for a model that has read the prompt and now writes the option. Control tokens in a turn's text are
+read as plain text (`_controls.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pipeline import interrupt
 from pipeline.errors import Unsupported, UsageError
 from pipeline.models import _engine
 from pipeline.models._checkpoint import ENCODERS, describe, fingerprint_folder, rendering_of
+from pipeline.models._controls import Prompt
 from pipeline.models._device import choose_device, choose_dtype
 from pipeline.models._prefixes import longest_common_prefix
 from pipeline.models._rendering import Rendering, answer_form
@@ -32,6 +34,7 @@ from pipeline.ports import (
     Embedding,
     EmbeddingRequest,
     Load,
+    Messages,
     Provider,
     Reply,
     Request,
@@ -156,9 +159,9 @@ class HfProvider:
             self._note = None
 
     def _choose(self, requests: list[ChoiceRequest]) -> list[Choice]:
-        prompts = [self._rendering.render(request.messages) for request in requests]
+        prompts = [self._prompt(request.messages) for request in requests]
         forms = [
-            tuple(answer_form(option, prompt) for option in r.options)
+            tuple(answer_form(option, prompt.text) for option in r.options)
             for r, prompt in zip(requests, prompts, strict=True)
         ]
         questions = [
@@ -191,17 +194,17 @@ class HfProvider:
             for i, (options, question) in enumerate(zip(forms, questions, strict=True))
         ]
 
-    def _passage(self, prompt: str, tokens: tuple[int, ...], passage: str) -> Question:
+    def _passage(self, prompt: Prompt, tokens: tuple[int, ...], passage: str) -> Question:
         """The prompt up to a passage, with the passage's tokens as the only option.
 
         The tokens are those of the whole prompt, where a quotation mark may be one with the first word: such a token
         belongs to the passage.
         """
-        start = prompt.rfind(passage)
+        start = prompt.text.rfind(passage)
         if start < 0:
             raise UsageError(f"The passage {passage[:60]!r} is not in the prompt as the model reads it.")
-        before = longest_common_prefix([tokens, self._encode_prompt(prompt[:start])])
-        until = longest_common_prefix([tokens, self._encode_prompt(prompt[: start + len(passage)])])
+        before = longest_common_prefix([tokens, self._encode_prompt(prompt.until(start))])
+        until = longest_common_prefix([tokens, self._encode_prompt(prompt.until(start + len(passage)))])
         before = min(before, until - 1)
         return Question(tokens[:before], (tokens[before:until],))
 
@@ -216,19 +219,19 @@ class HfProvider:
     def _job(self, request: SampleRequest) -> Job:
         contrast = request.contrast if request.guidance else None
         return Job(
-            prompt=self._encode_prompt(self._rendering.render(request.messages)),
+            prompt=self._encode_prompt(self._prompt(request.messages)),
             max_tokens=request.max_tokens,
             temperature=request.temperature,
             top_p=request.top_p,
             stop=tuple(mark for mark in (*request.stop, *self._rendering.stops) if mark),
             seed=request.seed,
             index=request.index,
-            contrast=self._encode_prompt(self._rendering.render(contrast)) if contrast else (),
+            contrast=self._encode_prompt(self._prompt(contrast)) if contrast else (),
             guidance=request.guidance,
         )
 
     def _embed(self, requests: list[EmbeddingRequest]) -> list[Embedding]:
-        rows = [self._model.encode(request.text, special=True) for request in requests]
+        rows = [self._model.encode_text(request.text) for request in requests]
         vectors = self._model.embed(rows)
         return [Embedding(vector, len(row)) for vector, row in zip(vectors, rows, strict=True)]
 
@@ -248,12 +251,15 @@ class HfProvider:
     def _reader(self) -> DialogReader:
         return DialogReader(self._model, self._rendering, reads_pairs=self._info.family in ENCODERS)
 
-    def _encode_prompt(self, prompt: str) -> tuple[int, ...]:
+    def _prompt(self, messages: Messages) -> Prompt:
+        return self._model.controls.fill(messages, self._rendering.render)
+
+    def _encode_prompt(self, prompt: Prompt) -> tuple[int, ...]:
         # A chat template writes its special tokens itself.
-        return self._model.encode(prompt, special=self._rendering.template is None)
+        return self._model.encode_pieces(prompt, special=self._rendering.template is None)
 
     def _encode_option(self, option: str) -> tuple[int, ...]:
-        tokens = self._model.encode(option, special=False)
+        tokens = self._model.encode_pieces(Prompt(self._model.controls.pieces(option)), special=False)
         if not tokens:
             raise UsageError(f"The answer {option!r} is empty for this model's tokenizer, so it cannot be scored.")
         return tokens

@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import ModelUnavailable, Unsupported
 from pipeline.models import hf
+from pipeline.models._controls import Controls, Prompt
 from pipeline.models._rendering import Rendering
 from pipeline.models._reward import _context, _passes
 from pipeline.models._rewarding import ELLIPSIS, DialogReader
@@ -140,8 +141,10 @@ class Characters:
     def __init__(self, room: int) -> None:
         self._room = room
 
-    def encode(self, text: str, special: bool) -> tuple[int, ...]:
-        return tuple(map(ord, text))
+    controls = Controls()
+
+    def encode_pieces(self, prompt: Prompt, special: bool) -> tuple[int, ...]:
+        return tuple(map(ord, prompt.text))
 
     def encode_pair(self, first: str, second: str) -> Row:
         return Row(tuple(map(ord, f"{first}|{second}")))
