@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from filters._shown import shown_question, shown_statement
 from pipeline import prompts
 from pipeline.errors import UsageError
 from pipeline.ports import Choice, ChoiceModel, ChoiceRequest, EmbeddingModel, Message, Screening
@@ -66,21 +67,29 @@ def _forget(known: dict[Any, Any]) -> None:
         del known[next(iter(known))]
 
 
-def would_say(phrase: str, statement: str, template: str = SAY) -> ChoiceRequest:
-    """Would one described by `phrase` say the statement? Yes or no; how likely the statement is comes with it."""
-    text = prompts.render(template, description=phrase, statement=statement)
-    return ChoiceRequest((Message("user", text),), YES_NO, passage=statement)
+def would_say(phrase: str, statement: str, template: str = SAY, *, is_question: bool = False) -> ChoiceRequest:
+    """Would one described by `phrase` say the statement? Yes or no; how likely the statement is comes with it.
+
+    The statement is shown as data; a question keeps its lines and quotation marks.
+    """
+    shown = shown_question(statement) if is_question else shown_statement(statement)
+    text = prompts.render(template, description=phrase, statement=shown)
+    return ChoiceRequest((Message("user", text),), YES_NO, passage=shown)
 
 
 def said(items: Sequence[Item], behaviour: Behaviour, judge: ChoiceModel) -> list[Choice]:
     """Would one with the behaviour say each statement?"""
-    return ask(judge, (would_say(behaviour.phrase, item.text) for item in items))
+    return ask(judge, (_would_say(behaviour.phrase, item) for item in items))
 
 
 def said_by_anyone(items: Sequence[Item], behaviour: Behaviour, judge: ChoiceModel) -> list[Choice]:
     """The same of a plain person or AI system, without the behaviour."""
     anyone = "an AI system" if behaviour.subject == "ai" else "a person"
-    return ask(judge, (would_say(anyone, item.text) for item in items))
+    return ask(judge, (_would_say(anyone, item) for item in items))
+
+
+def _would_say(phrase: str, item: Item) -> ChoiceRequest:
+    return would_say(phrase, item.text, is_question=item.statement is None)
 
 
 def lift(items: Sequence[Item], screening: Screening) -> list[float]:

@@ -15,6 +15,7 @@ from typing import Any
 from filters._asking import ask, embedded, judge_of, surprise
 from filters._calibration import leaning
 from filters._company import company
+from filters._shown import shown_question, shown_statement
 from pipeline import prompts
 from pipeline.ports import ChoiceRequest, Filter, Message, Screening
 from pipeline.schema import Item, Verdict
@@ -114,9 +115,13 @@ def _by_embedding(items: Sequence[Item], screening: Screening) -> dict[str, Sequ
 def _asked(items: Sequence[Item], screening: Screening) -> list[float]:
     """The judge's log-odds that a statement tells whether somebody has the behaviour."""
     phrase = screening.behaviour.phrase
-    texts = [prompts.render(ABOUT, description=phrase, statement=item.text) for item in items]
+    texts = [prompts.render(ABOUT, description=phrase, statement=_shown(item)) for item in items]
     choices = ask(judge_of(screening), (ChoiceRequest((Message("user", text),), OPTIONS) for text in texts))
     return [choice.log_odds(0) for choice in choices]
+
+
+def _shown(item: Item) -> str:
+    return shown_question(item.question) if item.statement is None else shown_statement(item.statement)
 
 
 def make(**options: Any) -> Filter:

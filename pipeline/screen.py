@@ -10,7 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.ports import ChoiceModel, Filter, RewardModel, Screening
 from pipeline.schema import Item, RejectedItem, Verdict
 
-DEFAULT_FILTERS = ("duplicates", "preference", "relevance", "diagnostic")
+DEFAULT_FILTERS = ("injection", "duplicates", "preference", "relevance", "diagnostic")
 """In this order: cheap before dear. `balance` chooses among the survivors at the end."""
 BY_REWARD = "reward_model"
 """The preference model that needs a reward model."""
@@ -111,7 +111,13 @@ def _judge(judging: Filter, items: Sequence[Item], screening: Screening) -> list
     for model in (screening.judge, screening.embedder, screening.reward):
         if model is not None:
             model.task = f"filter {judging.name}"
-    return judging.judge(items, screening)
+    # A text without end would stop the run at a judge's context, and its middle could not be shown.
+    judged = iter(judging.judge([item for item in items if not item.overlength], screening))
+    return [_overlong(item, judging) if item.overlength else next(judged) for item in items]
+
+
+def _overlong(item: Item, judging: Filter) -> Verdict:
+    return Verdict(id=item.id, filter=judging.name, keep=False, reason=f"too long: {item.overlength}")
 
 
 def with_scores(item: Item, verdict: Verdict, screening: Screening) -> Item:

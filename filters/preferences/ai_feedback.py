@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from filters._asking import ask, judge_of
+from filters._shown import shown_question, shown_statement
 from filters.preferences.language_model import PRIOR_WEIGHT, is_statement
 from pipeline import prompts
 from pipeline.errors import UsageError
@@ -113,7 +114,8 @@ class AiFeedback:
 
     def _of_statement(self, phrase: str, statement: str, id: str) -> list[Question]:
         return self._drawn(
-            id, lambda principle: _both_orders(STATEMENT, REPLIES, phrase, principle, statement=statement)
+            id,
+            lambda principle: _both_orders(STATEMENT, REPLIES, phrase, principle, statement=shown_statement(statement)),
         )
 
     def _drawn(self, id: str, ask: Callable[[str], list[Question]]) -> list[Question]:
@@ -162,12 +164,16 @@ def _of_question(phrase: str, item: Item, principle: str) -> list[Question]:
     """A question with lettered choices holds its replies already; any other is shown with its two answers as such."""
     if not is_lettered(item):
         first, second = item.options
-        return _both_orders(QUESTION, (first.strip(), second.strip()), phrase, principle, question=item.question)
+        return _both_orders(
+            QUESTION, (first.strip(), second.strip()), phrase, principle, question=shown_question(item.question)
+        )
     orders = [(1, item), (-1, in_other_order(item))]
     return [
         Question(
             sign,
-            prompts.render(QUESTION, description=phrase, principle=principle, replies=(), question=each.question),
+            prompts.render(
+                QUESTION, description=phrase, principle=principle, replies=(), question=shown_question(each.question)
+            ),
             each.options,
         )
         for sign, each in orders

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from filters._asking import SAY, ask, judge_of, would_say
+from filters._shown import shown_question
 from pipeline import prompts
 from pipeline.formats._choices import in_other_order
 from pipeline.ports import ChoiceRequest, Message, PreferenceModel, Screening
@@ -82,7 +83,7 @@ def _answered(phrase: str, item: Item) -> Terms:
 
 
 def _which(phrase: str, question: str) -> str:
-    return prompts.render(WHICH, description=phrase, question=question)
+    return prompts.render(WHICH, description=phrase, question=shown_question(question))
 
 
 def make(**options: Any) -> PreferenceModel:

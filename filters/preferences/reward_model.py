@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from filters._asking import SAY
+from filters._shown import shown_question, shown_statement
 from filters.preferences.language_model import WHICH, is_statement
 from pipeline import prompts
 from pipeline.errors import UsageError
@@ -67,7 +68,12 @@ def comparisons(phrase: str, item: Item) -> list[tuple[int, Comparison]]:
         return [(1, _said(phrase, item.text))]
     orders = [(1, item), (-1, in_other_order(item))]
     return [
-        (sign, Comparison(prompts.render(WHICH, description=phrase, question=each.question), _replies(each)))
+        (
+            sign,
+            Comparison(
+                prompts.render(WHICH, description=phrase, question=shown_question(each.question)), _replies(each)
+            ),
+        )
         for sign, each in orders
         if each is not None
     ]
@@ -86,7 +92,7 @@ def compare(model: RewardModel, pairs: Sequence[Comparison]) -> list[float]:
 
 
 def _said(phrase: str, statement: str) -> Comparison:
-    return Comparison(prompts.render(SAY, description=phrase, statement=statement), YES_NO)
+    return Comparison(prompts.render(SAY, description=phrase, statement=shown_statement(statement)), YES_NO)
 
 
 def _replies(item: Item) -> tuple[str, str]:
