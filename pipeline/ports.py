@@ -20,6 +20,8 @@ from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
 if TYPE_CHECKING:
     import numpy as np
 
+    from pipeline.statistics.calibration import Calibration
+
 
 @dataclass(frozen=True)
 class Message:
@@ -330,6 +332,15 @@ class PreferenceModel(Protocol):
         Uncalibrated, but without the model's own leaning: 0 is as near to undecided as is known without labels.
         Raises UsageError where the screening lacks the model that is needed.
         """
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A preference model that knows what its log-odds are worth."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """What makes calibrated log-odds of its log-odds."""
 
 
 class ItemFormat(Protocol):

@@ -175,7 +175,8 @@ class HfProvider:
         if len(layers) > 1:
             raise UsageError("Requests of one list ask for the states of different layers.")
         scores, states = self._model.score([*(questions[i] for i in asked), *passages.values()], layers.pop())
-        held = {} if states is None else dict(zip(asked, states, strict=False))
+        # Rounded as they are stored, so that what is computed and what is read again are the same.
+        held = {} if states is None else dict(zip(asked, states.astype("f2").astype("f4"), strict=False))
         own = dict(zip(asked, scores, strict=False))
         of_passage = {i: score[0] for i, score in zip(passages, scores[len(asked) :], strict=True)}
         return [
