@@ -149,7 +149,7 @@ def features(
 def _states(layer: int | None, asked: Sequence[tuple[Behaviour, Item]], screening: Screening) -> NDArray[np.float32]:
     judge = judge_of(screening)
     requests = [would_say(behaviour.phrase, item.text, SAY, layer) for behaviour, item in asked]
-    states = [choice.state for choice in ask(judge, requests)]
+    states = [choice.hidden for choice in ask(judge, requests)]
     if any(state is None for state in states):
         raise UsageError(
             f"{judge.info.name} does not tell its states; a head on them needs a local/ or hf/ judge "

@@ -38,6 +38,7 @@ from pipeline.ports import (
     Reward,
     RewardRequest,
     SampleRequest,
+    packed,
 )
 from pipeline.schema import ModelInfo
 
@@ -175,8 +176,7 @@ class HfProvider:
         if len(layers) > 1:
             raise UsageError("Requests of one list ask for the states of different layers.")
         scores, states = self._model.score([*(questions[i] for i in asked), *passages.values()], layers.pop())
-        # Rounded as they are stored, so that what is computed and what is read again are the same.
-        held = {} if states is None else dict(zip(asked, states.astype("f2").astype("f4"), strict=False))
+        held = {} if states is None else dict(zip(asked, states, strict=False))
         own = dict(zip(asked, scores, strict=False))
         of_passage = {i: score[0] for i, score in zip(passages, scores[len(asked) :], strict=True)}
         return [
@@ -187,7 +187,7 @@ class HfProvider:
                 passage_log_probability=of_passage.get(i),
                 passage_tokens=len(passages[i].options[0]) if i in passages else None,
                 tokens_in=len(question.prompt),
-                state=held.get(i),
+                state=packed(held[i]) if i in held else None,
             )
             for i, (options, question) in enumerate(zip(forms, questions, strict=True))
         ]
