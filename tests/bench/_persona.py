@@ -49,23 +49,7 @@ OPPOSITES = {
 NEGATIONS = frozenset(
     "not no never nobody nothing none dont doesnt cannot cant wont isnt arent without".split()  # noqa: SIM905
 )
-    [
-        "not",
-        "no",
-        "never",
-        "nobody",
-        "nothing",
-        "none",
-        "dont",
-        "doesnt",
-        "cannot",
-        "cant",
-        "wont",
-        "isnt",
-        "arent",
-        "without",
-    ]
-)
+
 SURE = 0.7
 
 
