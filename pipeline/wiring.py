@@ -86,6 +86,39 @@ def root_of(generated: Path | None, settings: Settings) -> Path:
     return root
 
 
+def judge_at_hand(judge: str | None, no_judge: bool, settings: Settings) -> tuple[str | None, str]:
+    """The judge to ask for an opinion, or None and why: by default one that needs no download."""
+    from pipeline.settings import has_local_extra
+
+    if no_judge:
+        return None, "--no-judge"
+    name = judge or settings.judge
+    if judge is None and name.startswith("local/"):
+        if not has_local_extra():
+            return None, "models of this machine need the extra [local]; --judge names another"
+        from pipeline.models._installed import installed
+
+        if installed(name.removeprefix("local/")) is None:
+            return None, f"{name} is not installed; mwe models pull {name.removeprefix('local/')}, or --judge"
+    return name, ""
+
+
+def sampled(dataset: Dataset, n: int) -> Dataset:
+    """The items of a dataset that a judge is asked about in an audit, to reckon with."""
+    from dataclasses import replace
+
+    from pipeline.audit.polarity import stratified
+
+    return replace(dataset, items=tuple(stratified(dataset.items, n)), manifest=None)
+
+
+def is_described(dataset: Dataset, given: str | None) -> bool:
+    """Whether `behaviour_of` has a description to go by, rather than a file's name."""
+    from pipeline import prompts
+
+    return given is not None or dataset.manifest is not None or dataset.label in prompts.behaviour_names()
+
+
 def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
     if out is not None and len(datasets) > 1:
         raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")

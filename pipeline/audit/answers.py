@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from pipeline.audit.findings import CHANCE, MARGIN, Finding, absent, above, below, off_centre
+from pipeline.audit.findings import CHANCE, MARGIN, Finding, above, absent, below, off_centre
 from pipeline.audit.sides import Sides
 from pipeline.audit.wording import stance
 from pipeline.schema import Item
@@ -107,7 +108,7 @@ def find_order(items: Sequence[Item], sides: Sequence[Sides], enough: bool) -> l
 
 def _alternation(sides: Sequence[Sides], enough: bool) -> Finding:
     label = [each.first_matches for each in sides]
-    changes = [a != b for a, b in zip(label, label[1:], strict=False)]
+    changes = [a != b for a, b in pairwise(label)]
     if not changes:
         return absent("row order: label", "one item")
     return off_centre(
@@ -149,7 +150,9 @@ def _sorting(items: Sequence[Item], enough: bool) -> Finding:
 
 def find_ceiling(items: Sequence[Item], clusters: Sequence[int], enough: bool) -> list[Finding]:
     """Mean label confidence, and how many labels are unsure."""
-    pairs = [(item.label_confidence, c) for item, c in zip(items, clusters, strict=True) if item.label_confidence is not None]
+    pairs = [
+        (item.label_confidence, c) for item, c in zip(items, clusters, strict=True) if item.label_confidence is not None
+    ]
     if len(pairs) < 2:
         reason = "the items have no label confidence"
         return [absent("label confidence", reason, unit="mean", is_gate=True), absent("unsure labels", reason)]

@@ -87,7 +87,7 @@ def _folds(truth: np.ndarray, clusters: np.ndarray, seed: int) -> np.ndarray:
     order.sort(key=lambda cluster: (-size[cluster], true[cluster]))
     fold_of = np.zeros(len(size), dtype=int)
     fold_of[order] = np.arange(len(size)) % FOLDS
-    return fold_of[clusters]
+    return np.asarray(fold_of[clusters])
 
 
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]

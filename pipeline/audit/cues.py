@@ -25,7 +25,21 @@ MEANING_FREE = ("length", "position", "punctuation", "casing", "opener class", "
 _COMMON_LAYOUTS = 4
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
-_MARKS = {",": 3, ";": 1, ":": 1, '"': 2, "(": 1, "-": 2, "\u2013": 1, "\u2014": 1, "'": 2, "\u2026": 1, "$": 1, "%": 1, "/": 1}
+_MARKS = {
+    ",": 3,
+    ";": 1,
+    ":": 1,
+    '"': 2,
+    "(": 1,
+    "-": 2,
+    "\u2013": 1,
+    "\u2014": 1,
+    "'": 2,
+    "\u2026": 1,
+    "$": 1,
+    "%": 1,
+    "/": 1,
+}
 """Marks that are counted, each up to so many."""
 
 _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")
@@ -56,7 +70,14 @@ def _length(text: str) -> list[float]:
     words = word_count(text)
     log = math.log1p(words)
     sentences = len(_SENTENCE_END.findall(text))
-    return [log, log * log, math.log1p(len(text)), len(text) / max(words, 1), float(min(sentences, 4)), float(words > 0)]
+    return [
+        log,
+        log * log,
+        math.log1p(len(text)),
+        len(text) / max(words, 1),
+        float(min(sentences, 4)),
+        float(words > 0),
+    ]
 
 
 def _punctuation(text: str) -> list[float]:
@@ -113,9 +134,7 @@ def columns(sides: Sequence[Sides]) -> Cues:
     return Cues(np.hstack(list(blocks.values())), groups)
 
 
-def _of_stems(
-    sides: Sequence[Sides], measure: _Features, texts: Sequence[tuple[str, str, str]]
-) -> np.ndarray:
+def _of_stems(sides: Sequence[Sides], measure: _Features, texts: Sequence[tuple[str, str, str]]) -> np.ndarray:
     """Figures of statements, and of the questions before choices, each centred over its own kind and scaled."""
     values = np.array([measure(stem) for stem, _, _ in texts], dtype=float)
     is_statement = np.array([each.is_statement for each in sides])
@@ -136,11 +155,11 @@ def _of_choices(measure: _Features, texts: Sequence[tuple[str, str, str]]) -> np
 def _scaled(values: np.ndarray) -> np.ndarray:
     spread = np.sqrt((values**2).mean(axis=0))
     # A single huge text must not decide where the others stand.
-    return np.clip(values / np.where(spread > 1e-12, spread, 1.0), -4.0, 4.0)
+    return np.asarray(np.clip(values / np.where(spread > 1e-12, spread, 1.0), -4.0, 4.0))
 
 
 def _layouts(sides: Sequence[Sides]) -> np.ndarray:
     """Which of the commonest layouts an item has, centred over all items."""
     common = [layout for layout, _ in Counter(each.layout for each in sides).most_common(_COMMON_LAYOUTS)]
     values = np.array([[float(each.layout == layout) for layout in common] for each in sides])
-    return values - values.mean(axis=0)
+    return np.asarray(values - values.mean(axis=0))

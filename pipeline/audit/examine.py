@@ -9,13 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.audit import cues, crossed
+from pipeline.audit import crossed, cues
 from pipeline.audit.answers import find_acquiescence, find_ceiling, find_constants, find_order
-from pipeline.audit.findings import CHANCE, FEWEST, MARGIN, Audit, Finding, absent, above, verdict
+from pipeline.audit.cues import word_count
+from pipeline.audit.findings import CHANCE, FEWEST, MARGIN, Audit, Finding, above, absent, verdict
 from pipeline.audit.giveaways import find_giveaways
 from pipeline.audit.repeats import find_moulds, find_repeats
 from pipeline.audit.sides import Sides, take_apart
 from pipeline.audit.topics import find_words
+from pipeline.audit.wording import negations
 from pipeline.schema import Behaviour, Item
 from pipeline.statistics.similarity import clusters as near_duplicates
 
@@ -89,7 +91,23 @@ def _single(cue: str, sides: Sequence[Sides], seen: cues.Cues, plain: crossed.Ta
     if not seen.groups[cue] or not np.any(seen.of(cue)[:, 1:]):
         return absent(cue, "the same for all items", unit="accuracy")
     value, interval = crossed.accuracy(seen.of(cue), plain)
-    note = "carries meaning, and is no part of the gate" if cue == "negation" else ""
-    return above(
-        cue, value, interval, n=len(sides), limit=CHANCE + MARGIN, enough=enough, unit="accuracy", note=note
+    note = _direction(cue, sides)
+    return above(cue, value, interval, n=len(sides), limit=CHANCE + MARGIN, enough=enough, unit="accuracy", note=note)
+
+
+def _direction(cue: str, sides: Sequence[Sides]) -> str:
+    """In words: what the matching answers have more of, where that is one number."""
+    measures = {"length": ("words", word_count), "negation": ("negations", negations)}
+    if cue not in measures:
+        return "alone finds the matching answer"
+    name, measure = measures[cue]
+    rest = "; it carries meaning, and is no part of the gate" if cue == "negation" else ""
+    yes, no = (
+        [measure(each.stem) for each in sides if each.is_statement and each.first_matches == own]
+        for own in (True, False)
     )
+    if yes and no:
+        return f'{name} a statement: {np.mean(yes):.1f} where "yes" matches, {np.mean(no):.1f} where "no" does{rest}'
+    pairs = [(measure(each.matching), measure(each.other)) for each in sides if not each.is_statement]
+    matching, other = np.mean(pairs, axis=0) if pairs else (0.0, 0.0)
+    return f"{name} a choice: {matching:.1f} in the matching one, {other:.1f} in the other{rest}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.audit import crossed
-from pipeline.audit.findings import CHANCE, MARGIN, Finding, absent, above
+from pipeline.audit.findings import CHANCE, MARGIN, Finding, above, absent
 from pipeline.audit.repeats import folded
 from pipeline.audit.sides import Sides
 from pipeline.schema import Behaviour, Item

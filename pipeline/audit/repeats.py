@@ -21,12 +21,12 @@ MOULD = 3
 
 _WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = str.maketrans("", "", "'\u2018\u2019\u02bc`\u00b4")
-_FUNCTION_WORDS = frozenset(
-    "i me my we our you your he she it its they them their this that these those there a an the and or but if because"
-    " as of in on at to for from with by about into than then so not no never do does did don t is are was were am be"
-    " been have has had will would can could should may might must shall what which who how when where why all any"
-    " some more most other very just".split()
-)
+_FUNCTION_WORDS = """
+i me my we our you your he she it its they them their this that these those there a an the and or but if because as of
+in on at to for from with by about into than then so not no never do does did don is are was were am be been have has
+had will would can could should may might must shall what which who how when where why all any some more most other very
+"""
+_IS_FUNCTION_WORD = frozenset(_FUNCTION_WORDS.split())
 
 
 def folded(text: str) -> str:
@@ -147,6 +147,6 @@ def _mould(cue: str, moulds: Sequence[str], enough: bool) -> Finding:
 
 def _skeleton(words: Sequence[str]) -> str:
     """Function words in order, a dash for each run of others; nothing for a text without three function words."""
-    marks = [word if word in _FUNCTION_WORDS else "–" for word in words[:60]]  # noqa: RUF001
+    marks = [word if word in _IS_FUNCTION_WORD else "–" for word in words[:60]]  # noqa: RUF001
     kept = [mark for i, mark in enumerate(marks) if mark != "–" or i == 0 or marks[i - 1] != "–"]  # noqa: RUF001
-    return " ".join(kept) if sum(mark in _FUNCTION_WORDS for mark in kept) >= MOULD else ""
+    return " ".join(kept) if sum(mark in _IS_FUNCTION_WORD for mark in kept) >= MOULD else ""

@@ -131,7 +131,7 @@ def _header_start(before: str) -> int:
 
 
 def _tail_start(question: str, start: int) -> int:
-    """Where the last choice ends, looking from `start`: before the closing white space, and "Answer:" if it is there."""
+    """Where the last choice, begun at `start`, ends: before the closing white space, and "Answer:" if it is there."""
     text = question[start:].rstrip()
     found = _TAIL.search(text[-_NEAR:])
     return start + len(text[: len(text) - len(found[0])].rstrip() if found else text)

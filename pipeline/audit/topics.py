@@ -1,4 +1,4 @@
-"""What the words tell of the label: bag of words, first words, topics. Content may decide a label, so none is a gate."""
+"""What words tell of the label: bag of words, first words, topics. Content may decide a label: none is a gate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pipeline.audit import crossed
-from pipeline.audit.findings import CHANCE, MARGIN, Finding, absent, above
+from pipeline.audit.findings import CHANCE, MARGIN, Finding, above, absent
 from pipeline.audit.sides import Sides
 from pipeline.statistics.intervals import Interval
 
@@ -27,7 +27,11 @@ def find_words(sides: Sequence[Sides], given: crossed.Task, enough: bool) -> lis
     cues = ("bag of words", "first words", "topics")
     if not given.can_be_told:
         return [absent(cue, "only one label", unit="accuracy") for cue in cues]
-    words, (opening, best), (topic, lopsided) = bag_of_words(sides, given), _openings(sides, given), _topics(sides, given)
+    words, (opening, best), (topic, lopsided) = (
+        bag_of_words(sides, given),
+        _openings(sides, given),
+        _topics(sides, given),
+    )
     notes = ("naive Bayes; content may decide the label", f"the commonest are {best}", lopsided)
     return [
         above(cue, value, interval, n=len(sides), limit=LIMIT, enough=enough, unit="accuracy", note=note)
@@ -38,9 +42,10 @@ def find_words(sides: Sequence[Sides], given: crossed.Task, enough: bool) -> lis
 def bag_of_words(sides: Sequence[Sides], given: crossed.Task) -> tuple[float, Interval]:
     """Accuracy of multinomial naive Bayes on the presence of words, of the statement or of the two choices."""
     from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
 
     first, second = _documents(sides)
-    vectorizer = _counter(binary=True)
+    vectorizer = CountVectorizer(binary=True, token_pattern=_TOKEN)
     try:
         vectorizer.fit([*first, *second])
     except ValueError:  # not one word
@@ -127,9 +132,3 @@ def _clustered(texts: Sequence[str], count: int) -> tuple[np.ndarray, list[str]]
     words = vectorizer.get_feature_names_out()
     names = ["/".join(words[i] for i in centre.argsort()[::-1][:3]) for centre in fitted.cluster_centers_]
     return fitted.labels_, names
-
-
-def _counter(binary: bool) -> object:
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    return CountVectorizer(binary=binary, token_pattern=_TOKEN)
