@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters._judging import Judged, agreement, judge_of, surprise
+from filters._asking import ask, judge_of, surprise
+from filters._calibration import leaning
 from pipeline import prompts
 from pipeline.ports import ChoiceRequest, Filter, Message, Screening
 from pipeline.schema import Item, Verdict
@@ -61,11 +62,11 @@ class Relevance:
         """One verdict an item; scores: `relevance`, and the signs it was combined from."""
         if not items:
             return []
-        judged = agreement(items, screening)
-        surprises = surprise(items, judged, screening)
+        leanings = leaning(items, screening)
+        surprises = surprise(items, screening)
         cosines = _cosines(items, screening)
         asked: Sequence[float | None] = _asked(items, screening) if surprises[0] is None else [None] * len(items)
-        signs = map(_signs, judged, surprises, cosines, asked)
+        signs = map(_signs, leanings, surprises, cosines, asked)
         return [self._verdict(item, each) for item, each in zip(items, signs, strict=True)]
 
     def _verdict(self, item: Item, signs: dict[str, float]) -> Verdict:
@@ -76,9 +77,9 @@ class Relevance:
         return Verdict(id=item.id, filter=self.name, keep=keep, scores=scores, reason=reason)
 
 
-def _signs(judged: Judged, surprise: float | None, cosine: float | None, asked: float | None) -> dict[str, float]:
+def _signs(leaning: float, surprise: float | None, cosine: float | None, asked: float | None) -> dict[str, float]:
     """Every sign that there is, and the relevance made from them."""
-    decided = min(abs(judged.log_odds), DECIDED_AT_MOST)
+    decided = min(abs(leaning), DECIDED_AT_MOST)
     parts = []
     weights = WEIGHTS.get((surprise is not None, cosine is not None))
     if weights is not None:
@@ -106,7 +107,7 @@ def _asked(items: Sequence[Item], screening: Screening) -> list[float]:
     """The judge's log-odds that a statement tells whether somebody has the behaviour."""
     phrase = screening.behaviour.phrase
     texts = [prompts.render(ABOUT, description=phrase, statement=item.text) for item in items]
-    choices = judge_of(screening).choose([ChoiceRequest((Message("user", text),), OPTIONS) for text in texts])
+    choices = ask(judge_of(screening), (ChoiceRequest((Message("user", text),), OPTIONS) for text in texts))
     return [choice.log_odds(0) for choice in choices]
 
 
