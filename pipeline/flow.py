@@ -25,7 +25,6 @@ from pipeline import plugins, store
 from pipeline.audit import polarity
 from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
-from pipeline.audit.opinion import opinion_of
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.estimate import Estimate
@@ -174,7 +173,7 @@ def audit(
     opinions = [
         polarity.not_judged(unjudged)
         if judge is None
-        else polarity.judged(items, opinion_of(screening), judge.info.name, judged, enough, gate),
+        else polarity.judged(items, polarity.opinion_of(screening), judge.info.name, judged, enough, gate),
         polarity.compared(items, gold, screening.embedder.embed if screening.embedder else None, enough)
         if gold
         else polarity.no_gold(),

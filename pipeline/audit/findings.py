@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -111,11 +110,6 @@ def absent(cue: str, note: str, *, unit: str = "share", is_gate: bool = False) -
     return Finding(
         cue=cue, value=None, low=None, high=None, gate=gate, found=None, limit=None, unit=unit, n=0, note=note
     )
-
-
-def verdict(findings: Sequence[Finding]) -> Audit:
-    """The audit that these findings come to: it passes unless one of them stops it."""
-    return Audit(passed=not any(finding.gate for finding in findings), findings=list(findings))
 
 
 def _rounded(value: float) -> float | None:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pipeline import plugins
 from pipeline.audit.findings import CHANCE, Finding, absent, below
 from pipeline.audit.repeats import folded
 from pipeline.audit.sides import Sides, take_apart
+from pipeline.ports import Screening
 from pipeline.schema import Item
 from pipeline.statistics.intervals import Interval, t_quantile, wilson
 from pipeline.statistics.similarity import clusters as near_duplicates
@@ -36,6 +38,19 @@ Opinion = Callable[[Sequence[Item]], list[float]]
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Texts -> unit vectors, shape (n, d)."""
+
+
+def opinion_of(screening: Screening) -> Opinion:
+    """What the screening's judge thinks of labels, as the `preference` filter asks it. UsageError without a judge."""
+
+    def opinion(items: Sequence[Item]) -> list[float]:
+        if screening.judge is not None:
+            screening.judge.task = "polarity"
+        verdicts = plugins.load("filters", "preference").make().judge(items, screening)
+        labels = [min(max(verdict.scores["label"], 1e-6), 1 - 1e-6) for verdict in verdicts]
+        return [math.log(label / (1 - label)) for label in labels]
+
+    return opinion
 
 
 def stratified(items: Sequence[Item], n: int, seed: int = 0) -> list[Item]:
