@@ -19,8 +19,9 @@ from pipeline.statistics.balanced import interval_of_weighted_accuracy
 from pipeline.statistics.intervals import Interval
 
 FOLDS = 10
-_RIDGE = 0.1
-"""Inverse strength of the ridge: with a hundred columns and two hundred items, weak ones must stay weak."""
+_RIDGE = 0.005
+"""Inverse strength of the ridge. A hundred columns meet two hundred items: of cues planted in 65 % of these, .35 and .23
+(statements, choices) are found with .1, about .6 with .003 to .01; clean datasets pass as often with either."""
 
 
 @dataclass(frozen=True)
