@@ -223,6 +223,7 @@ def screen(
         as_json,
         {"verdicts": [{"id": v.id, "statement": statements[v.id], **v.model_dump(mode="json")} for v in verdicts]},
     )
+    telling.close_version(version)
 
 
 @app.command()

@@ -92,7 +92,7 @@ def close_gate(made: Generated, stopped: str | None = None) -> None:
         raise BudgetReached(f"{stopped}; {kept}")
     written = made.written
     if not written.is_short:
-        _close_published(made)
+        close_version(made.dataset)
         return
     eaten = [f"{number} by {name}" for name, number in written.dropped.most_common()]
     empty = f" ({written.empty} of them empty)" if written.empty else ""
@@ -106,18 +106,18 @@ def close_gate(made: Generated, stopped: str | None = None) -> None:
     )
 
 
-def _close_published(made: Generated) -> None:
-    """Exit 3 where the version that was published fails its audit."""
+def close_version(version: Dataset | None) -> None:
+    """Exit 3 where a version that was published fails its audit; one of before there were audits does not."""
     from pipeline.audit.findings import Audit
 
-    manifest = made.dataset.manifest if made.dataset else None
-    if made.dataset is None or manifest is None or not {"passed", "findings"} <= manifest.audit.keys():
+    manifest = version.manifest if version else None
+    if version is None or manifest is None or not {"passed", "findings"} <= manifest.audit.keys():
         return
     audit = Audit.model_validate({key: manifest.audit[key] for key in ("passed", "findings")})
     if not audit.passed:
         raise GateClosed(
-            f"{made.dataset.label} is published as failing its audit: {'; '.join(map(_in_words, audit.stopping))}. "
-            f"mwe audit {made.dataset.label} says what that means"
+            f"{version.label} is published as failing its audit: {'; '.join(map(_in_words, audit.stopping))}. "
+            f"mwe audit {version.label} says what that means"
         )
 
 

@@ -20,8 +20,8 @@ from pipeline.statistics.intervals import Interval
 
 FOLDS = 10
 _RIDGE = 0.005
-"""Inverse strength of the ridge. A hundred columns meet two hundred items: of cues planted in 65 % of these, .35 and .23
-(statements, choices) are found with .1, about .6 with .003 to .01; clean datasets pass as often with either."""
+"""Inverse strength of the ridge. A hundred columns meet two hundred items: of cues planted in 65 % of these, .35 and
+.23 (statements, choices) are found with .1, about .6 with .003 to .01; clean datasets pass as often with either."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 Usage: python tests/bench/bench_audit.py [--size quick|full]
 Audits every persona and advanced-ai-risk file of the reference data, without a judge, and looks for every fault that is
-known of them: fault -> file -> finding -> found or not, and which other tool finds it. Then: clean datasets of 200 and 1,000 published texts with labels at random (at most 5 %
-may be stopped), planted cues of .65 (which should be found), and seconds a file.
+known of them: fault -> file -> finding -> found or not, and which other tool finds it.
+Then clean datasets of 200 and 1,000 published texts with labels at random (at most 5 % may be stopped), cues planted in
+65 % of the items (which should be found), and seconds a file.
 """
 
 from __future__ import annotations
