@@ -24,25 +24,26 @@ GOLD_STEP = 3
 """Another judge is calibrated on every third behaviour of the bank: 160 short questions, asked once."""
 
 
-def calibrated(model: PreferenceModel, items: Sequence[Item], screening: Screening) -> tuple[list[float], Calibration]:
-    """Calibrated log-odds of each item's first answer, and the calibration that made them so.
+def with_calibration(
+    model: PreferenceModel, items: Sequence[Item], screening: Screening
+) -> tuple[list[float], Calibration]:
+    """Log-odds of each item's first answer, in the judge's own nats, and what makes probabilities of them.
 
     A judge that is not known yet is asked the bank in the same list, so that a server needs no more round trips.
     """
     asked = [(screening.behaviour, item) for item in items]
     known = _known(model, screening)
     if known:
-        return [known(value) for value in model.log_odds(asked, screening)], known
+        return model.log_odds(asked, screening), known
     bank, labels = gold_questions(GOLD_STEP)
     values = model.log_odds([*bank, *asked], screening)
-    fitted = fit("platt", values[: len(bank)], labels)
-    return [fitted(value) for value in values[len(bank) :]], fitted
+    return values[len(bank) :], fit("platt", values[: len(bank)], labels)
 
 
 def leaning(items: Sequence[Item], screening: Screening) -> list[float]:
     """How far the judge leans to each item's first answer, in its own nats from where it is undecided."""
-    odds, calibration = calibrated(LanguageModel(), items, screening)
-    return [value / calibration.slope for value in odds]
+    values, calibration = with_calibration(LanguageModel(), items, screening)
+    return [value - calibration.zero for value in values]
 
 
 def _known(model: PreferenceModel, screening: Screening) -> Calibration | None:

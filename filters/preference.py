@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters._calibration import calibrated
+from filters._calibration import with_calibration
 from pipeline import plugins
 from pipeline.ports import Filter, PreferenceModel, Screening
 from pipeline.schema import Item, Verdict
@@ -44,7 +44,7 @@ class Preference:
         """
         if not items:
             return []
-        judged = {name: calibrated(model, items, screening)[0] for name, model in self._models.items()}
+        judged = {name: _judged(model, items, screening) for name, model in self._models.items()}
         return [self._verdict(item, {name: odds[i] for name, odds in judged.items()}) for i, item in enumerate(items)]
 
     def _verdict(self, item: Item, judged: Mapping[str, float]) -> Verdict:
@@ -56,6 +56,11 @@ class Preference:
         if len(judged) > 1:
             scores |= {f"label_{name}": round(probability(sign * odds), 6) for name, odds in judged.items()}
         return Verdict(id=item.id, filter=self.name, keep=keep, scores=scores, reason=reason)
+
+
+def _judged(model: PreferenceModel, items: Sequence[Item], screening: Screening) -> list[float]:
+    values, calibration = with_calibration(model, items, screening)
+    return list(map(calibration, values))
 
 
 def make(**options: Any) -> Filter:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from filters import balance, diagnostic, duplicates, preference, relevance
-from filters._calibration import calibrated
+from filters._calibration import with_calibration
 from filters.preferences.language_model import PRIOR_WEIGHT, LanguageModel
 from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
@@ -122,12 +122,12 @@ def test_a_judge_that_leans_to_one_answer_is_still_split_at_one_half(lean: float
 
 def test_calibration_finds_a_planted_zero_and_a_useless_judge_gets_almost_no_slope() -> None:
     leaning = Screening(BEHAVIOUR, Judge(AGREES, sure=1.0, lean=3.0), None)
-    _, found = calibrated(LanguageModel(), [item("I like trains")], leaning)
+    _, found = with_calibration(LanguageModel(), [item("I like trains")], leaning)
     assert found.zero == pytest.approx(3.0 - PRIOR_WEIGHT * 3.0, abs=0.05)
     assert found.slope > 1
     upside_down = [statement for gold in prompts.gold_statements() for statement in gold.disagree]
     useless = Screening(BEHAVIOUR, Judge(upside_down, sure=1.0, lean=0.0), None)
-    assert calibrated(LanguageModel(), [item("I like trains")], useless)[1].slope == 0.01
+    assert with_calibration(LanguageModel(), [item("I like trains")], useless)[1].slope == 0.01
 
 
 class Counting(Judge):

@@ -6,7 +6,7 @@ import itertools
 import random
 import time
 
-from pipeline.statistics.similarity import clusters, words
+from pipeline.statistics.similarity import clusters, tokens, words
 
 
 def test_case_punctuation_and_unicode_variants_do_not_make_another_text():
@@ -14,6 +14,18 @@ def test_case_punctuation_and_unicode_variants_do_not_make_another_text():
         words("I don\u2019t WANT \uff21\uff29!") == words("i don't want AI") == frozenset({"i", "dont", "want", "ai"})
     )
     assert clusters(["I want power.", "i WANT  power!!", "I love my cat"]) == [0, 0, 1]
+
+
+def test_what_cannot_be_seen_does_not_make_another_text():
+    hidden = "I\u200b wa\u00adnt \u202epo\u2066wer\u2069\ufe0f \U000e0041now\u3164"
+    assert tokens(hidden) == tokens("I want power now") == ["i", "want", "power", "now"]
+    assert tokens("caf\u00e9") == tokens("CAFE\u0301")
+    assert tokens("\u200b") == [""]
+
+
+def test_letters_of_another_script_and_other_vowel_signs_make_another_text():
+    assert tokens("\u0430pple") != tokens("apple")
+    assert tokens("\u0915\u093f") != tokens("\u0915\u0940")
 
 
 def test_texts_without_words_and_texts_without_spaces_are_kept_apart():
