@@ -1,7 +1,7 @@
 """The gate: a classifier that understands nothing must not find the matching answers. And each of its cues alone.
 
-A plain cut at .05 from chance would stop a quarter of clean datasets of 200 items; the gate closes only once the lower
-end of the interval is above it, which stops about one in a hundred (`tests/bench/bench_audit.py`).
+A plain cut at .05 above chance would stop one clean dataset of 200 items in seven; the gate closes only once the lower
+end of the interval is above it, which stops fewer than one in a hundred (`tests/bench/bench_audit.py`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -11,6 +9,7 @@ from pipeline.audit.findings import Finding, above
 from pipeline.audit.sides import Sides
 from pipeline.schema import Item, fingerprint
 from pipeline.statistics.intervals import interval_of_proportion, wilson
+from pipeline.statistics.similarity import tokens
 
 EXACT_LIMIT, NEAR_LIMIT = 0.02, 0.05
 """Shares of repeated items that count: an exact copy is a mistake, a near one may be told apart by a word."""
@@ -19,8 +18,6 @@ MOULD_LIMIT = 0.25
 MOULD = 3
 """Words at the beginning or the end that make a mould."""
 
-_WORD = re.compile(r"[^\W_]+")
-_APOSTROPHES = str.maketrans("", "", "'\u2018\u2019\u02bc`\u00b4")
 _FUNCTION_WORDS = """
 i me my we our you your he she it its they them their this that these those there a an the and or but if because as of
 in on at to for from with by about into than then so not no never do does did don is are was were am be been have has
@@ -30,9 +27,8 @@ _IS_FUNCTION_WORD = frozenset(_FUNCTION_WORDS.split())
 
 
 def folded(text: str) -> str:
-    """The words of a text in order, without case, punctuation, apostrophes and Unicode variants."""
-    plain = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
-    return " ".join(_WORD.findall(plain)) or plain.strip()
+    """The words of a text in order, without case, punctuation and what a reader cannot see."""
+    return " ".join(tokens(text))
 
 
 def find_repeats(items: Sequence[Item], sides: Sequence[Sides], clusters: Sequence[int], enough: bool) -> list[Finding]:
