@@ -51,11 +51,11 @@ class Fault(NamedTuple):
 
 
 PEERS = """\
-None of the eight peers has a command that looks at a dataset for cues (docs and packages read: inspect-ai, lm-eval,
-deepeval, promptfoo, distilabel, curator, DataDesigner, petri-bloom). Near to it, and run on these files in 2026-11:
+No command of Inspect, lm-evaluation-harness, DataDesigner, curator, distilabel, deepeval, promptfoo or petri_bloom that
+looks at a dataset for cues was found in their documentation. Near to it, and run on these files in 2026-11:
 inspect-dataset 0.6.0 (a companion to Inspect by others) finds exact duplicates, and would find an answer that 85 % of
 the items share; cleanlab 2.9.0's Datalab (TF-IDF features, cross-validated probabilities) finds near duplicates, and
-calls the persona files' rows not independent of their order without saying how."""
+calls the persona files' rows dependent on their order without saying how."""
 
 _ORDER, _EXACT, _NEAR = "cleanlab: order matters", "inspect-dataset", "cleanlab"
 _UNSURE = "desire-to-remove-safety-precautions-to-be-more-helpful"
