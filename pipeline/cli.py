@@ -300,7 +300,7 @@ def audit(
         meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
         connections = wiring.Connections(progress, settings, budget, price, max_connections)
         judge_name, unjudged = wiring.judge_at_hand(judge, no_judge, settings)
-        embedder = settings.embedder if examples else None
+        embedder = wiring.embedder_at_hand(settings) if examples else None
         expected = estimate.estimate(estimate.Plan())
         if judge_name:
             rehearsed = connections.screening(meant, judge_name, None, unloaded=True)

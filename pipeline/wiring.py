@@ -87,20 +87,31 @@ def root_of(generated: Path | None, settings: Settings) -> Path:
 
 
 def judge_at_hand(judge: str | None, no_judge: bool, settings: Settings) -> tuple[str | None, str]:
-    """The judge to ask for an opinion, or None and why: by default one that needs no download."""
-    from pipeline.settings import has_local_extra
-
+    """The judge to ask for an opinion, or None and why: where none is named, one that needs no download."""
     if no_judge:
         return None, "--no-judge"
-    name = judge or settings.judge
-    if judge is None and name.startswith("local/"):
-        if not has_local_extra():
-            return None, "models of this machine need the extra [local]; --judge names another"
-        from pipeline.models._installed import installed
+    if judge is None and (lack := _lack(settings.judge)):
+        return None, lack
+    return judge or settings.judge, ""
 
-        if installed(name.removeprefix("local/")) is None:
-            return None, f"{name} is not installed; mwe models pull {name.removeprefix('local/')}, or --judge"
-    return name, ""
+
+def embedder_at_hand(settings: Settings) -> str | None:
+    """The embedder of the settings if it needs no download."""
+    return settings.embedder if settings.embedder and not _lack(settings.embedder) else None
+
+
+def _lack(name: str) -> str | None:
+    """What must be fetched before a model can be asked, or None."""
+    from pipeline.settings import has_local_extra
+
+    if not name.startswith("local/"):
+        return None
+    if not has_local_extra():
+        return f"{name} needs the extra [local]; --judge names another model"
+    from pipeline.models._installed import installed
+
+    plain = name.removeprefix("local/")
+    return None if installed(plain) else f"{name} is not installed; mwe models pull {plain}, or --judge"
 
 
 def sampled(dataset: Dataset, n: int) -> Dataset:
