@@ -100,8 +100,11 @@ def scores(columns: np.ndarray, given: Task, fit: Fit) -> np.ndarray:
     found = np.zeros(len(given.truth))
     for fold in sorted(set(given.folds)):
         rest, own = given.folds != fold, given.folds == fold
+        weights = given.weights(rest)
+        # Where negation tells the whole label, nothing weighs anything, and there is nothing to learn from.
+        rest[rest] = weights > 0
         if 0 < given.truth[rest].sum() < rest.sum():
-            found[own] = fit(columns[rest], given.truth[rest], given.weights(rest))(columns[own])
+            found[own] = fit(columns[rest], given.truth[rest], weights[weights > 0])(columns[own])
     return found
 
 

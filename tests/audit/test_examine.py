@@ -297,6 +297,14 @@ def test_tiny_datasets_are_audited(n: int) -> None:
     assert examine(choices(n)).passed
 
 
+@pytest.mark.parametrize("n", [4, 20, 200])
+def test_where_negation_tells_every_label_nothing_is_left_for_the_gate(n: int) -> None:
+    audit = examine(statements(n, lambda text, yes, draw: text if yes else f"Never {text}"))
+    assert (finding(audit, GATE).value, finding(audit, GATE).low, finding(audit, GATE).high) == (0.5, 0.0, 1.0)
+    assert finding(audit, "negation").value == 1.0 or n == 4
+    assert finding(audit, GATE).gate is False
+
+
 def test_a_dataset_of_no_items_or_of_one_label_is_audited() -> None:
     assert examine([]).passed
     draw = random.Random(8)
