@@ -19,9 +19,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
-from pipeline import plugins, store
+from pipeline import plugins, store, training
 from pipeline.audit import polarity
 from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
@@ -37,6 +38,7 @@ from pipeline.review.labels import read
 from pipeline.schema import Behaviour, Calls, Item, Point, Report, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
+from pipeline.training import Plan
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,13 @@ def audit(
         else polarity.no_gold(),
     ]
     return examine(items, screening.behaviour, opinions)
+
+
+def train(
+    datasets: Sequence[tuple[store.Dataset, Behaviour]], plan: Plan, screening: Screening, progress: Progress
+) -> SavedPreference:
+    """Fit a preference model of one's own on labelled datasets, for `screen` and `generate` to judge labels by."""
+    return training.make(datasets, plan, screening, progress)
 
 
 def expect(
