@@ -1,0 +1,243 @@
+"""Finds the texts whose sets of words overlap, among millions and exactly: an index that can be extended and forked.
+
+Two sets with a Jaccard index of at least t share most of their words, so they also share several of their rarest ones.
+Each set is filed under the combinations of L words out of its rarest few; sets that are near have a combination in
+common, whatever the rest (prefix filtering, Bayardo, Ma and Srikant 2007, with prefixes of L words more, Wang, Li and
+Feng 2012, "Can we beat the prefix filtering?"). Candidates are then compared word by word, so that, unlike with
+MinHash, nothing is missed and nothing found wrongly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+MOST_COMBINATIONS = 64
+"""Of one set; beyond, combinations of fewer words are taken. More of them are rarer, and find fewer in vain."""
+AT_ONCE = 500_000
+"""Candidates that are compared at a time: bounds the memory, at about 300 bytes each."""
+MOST_IN_RUN = 8_000_000
+"""Keys from which a run is not merged further: merging takes three times its memory for a moment."""
+_EPSILON = 1e-9
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Pairs(NamedTuple):
+    """Pairs of near texts: `later[i]` is near to `earlier[i]`, by `score[i]`. Arrays of one length."""
+
+    later: NDArray[np.int64]
+    earlier: NDArray[np.int64]
+    score: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Pairs]) -> Pairs:
+        """All of these one after the other."""
+        if not parts:
+            return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def where(self, chosen: NDArray[np.bool_]) -> Pairs:
+        """Those that are chosen."""
+        return Pairs(self.later[chosen], self.earlier[chosen], self.score[chosen])
+
+
+class Vocabulary:
+    """Numbers words, and ranks them: the rarer a word when it was first read, the higher its rank."""
+
+    def __init__(self) -> None:
+        self._number: defaultdict[str, int] = defaultdict()
+        self._number.default_factory = self._number.__len__
+        self._rank = np.zeros(0, dtype=np.int32)
+
+    def sets(self, texts: Sequence[Sequence[str]]) -> csr_array:
+        """The set of words of each text: a matrix of ones, shape (texts, words), columns by ascending rank."""
+        from scipy.sparse import csr_array
+
+        numbers = np.fromiter((n for text in texts for n in map(self._number.__getitem__, text)), dtype=np.int32)
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        self._rank_new(numbers)
+        # One sort orders the ranks within each text and puts repeated words side by side.
+        keys = np.sort(np.repeat(np.arange(len(texts)), lengths) << 32 | self._rank[numbers])
+        keys = keys[np.insert(np.diff(keys) != 0, 0, True)] if len(keys) else keys
+        starts = np.searchsorted(keys, np.arange(len(texts) + 1) << 32)
+        columns = (keys & 0xFFFFFFFF).astype(np.int32)
+        return csr_array((np.ones(len(keys), np.int32), columns, starts), shape=(len(texts), len(self._rank)))
+
+    def _rank_new(self, numbers: NDArray[np.int32]) -> None:
+        """Rank the words that are read for the first time above all others, the rarest of them highest."""
+        old, new = len(self._rank), len(self._number)
+        counts = np.bincount(numbers, minlength=new)[old:]
+        spelling = list(self._number)[old:]
+        order = sorted(range(new - old), key=lambda i: (-counts[i], spelling[i]))
+        ranks = np.empty(new - old, dtype=np.int32)
+        ranks[order] = np.arange(old, new, dtype=np.int32)
+        self._rank = np.concatenate([self._rank, ranks])
+
+
+class OverlapIndex:
+    """Sets of words, found by any set that is near. Rows are numbered in the order in which they were added."""
+
+    def __init__(self, near: float) -> None:
+        """`near` is the least Jaccard index, above 0 and at most 1."""
+        self.near = near
+        self._rows: csr_array | None = None
+        self._runs: tuple[_Run, ...] = ()
+
+    def __len__(self) -> int:
+        return 0 if self._rows is None else int(self._rows.shape[0])
+
+    def fork(self) -> OverlapIndex:
+        """An index that holds the same and can grow without this one. It takes no time: what is held is shared."""
+        other = OverlapIndex(self.near)
+        other._rows, other._runs = self._rows, self._runs
+        return other
+
+    def pairs(self, sets: csr_array) -> Pairs:
+        """Near pairs of the given sets with rows held before, and among themselves as if they were added next."""
+        keys, owners = _sorted_keys(sets, self.near)
+        sets = sets if self._rows is None else _stacked(self._rows, sets)
+        first = len(self)
+        found = [self._compared(sets, *part) for run in self._runs for part in run.matches(keys, owners + first)]
+        found += [self._compared(sets, *part) for part in _Run(keys, owners + first).matches_within()]
+        return Pairs.joined(found)
+
+    def add(self, sets: csr_array) -> None:
+        """Hold these sets too."""
+        keys, owners = _sorted_keys(sets, self.near)
+        runs = [*self._runs, _Run(keys, owners + len(self))]
+        # Like a binary counter: each key is merged a few times, and few runs are left to search.
+        while len(runs) > 1 and MOST_IN_RUN > len(runs[-2].keys) < 2 * len(runs[-1].keys):
+            last = runs.pop()
+            runs[-1] = runs[-1].merged(last)
+        self._rows = sets if self._rows is None else _stacked(self._rows, sets)
+        self._runs = tuple(runs)
+
+    def _compared(self, sets: csr_array, one: NDArray[np.int32], other: NDArray[np.int32]) -> Pairs:
+        """Those of the candidate pairs that are near, once each."""
+        sizes = np.diff(sets.indptr)
+        later, earlier = np.maximum(one, other), np.minimum(one, other)
+        # A set that is much smaller cannot be near.
+        small, large = np.minimum(sizes[later], sizes[earlier]), np.maximum(sizes[later], sizes[earlier])
+        possible = small >= self.near * large - _EPSILON
+        code = np.unique(later[possible].astype(np.int64) << 32 | earlier[possible])
+        later, earlier = code >> 32, code & 0xFFFFFFFF
+        if not len(code):
+            return Pairs.joined([])
+        shared = np.asarray(sets[later].multiply(sets[earlier]).sum(axis=1)).ravel()
+        jaccard = shared / (sizes[later] + sizes[earlier] - shared)
+        return Pairs(later, earlier, jaccard).where(jaccard >= self.near - _EPSILON)
+
+
+class _Run(NamedTuple):
+    """Keys in ascending order and the row that each belongs to."""
+
+    keys: NDArray[np.uint64]
+    owners: NDArray[np.int32]
+
+    def merged(self, other: _Run) -> _Run:
+        keys = np.concatenate([self.keys, other.keys])
+        order = np.argsort(keys, kind="stable")
+        return _Run(keys[order], np.concatenate([self.owners, other.owners])[order])
+
+    def matches(self, keys: NDArray[np.uint64], owners: NDArray[np.int32]) -> Any:
+        """Yield (owners, rows held here) with a key in common, in parts of bounded size."""
+        first = np.searchsorted(self.keys, keys, side="left")
+        counts = np.searchsorted(self.keys, keys, side="right") - first
+        yield from _expanded(owners, self.owners, first, counts)
+
+    def matches_within(self) -> Any:
+        """Yield (owner, owner) with a key in common, each pair once a key, in parts of bounded size."""
+        first = np.searchsorted(self.keys, self.keys, side="left")
+        yield from _expanded(self.owners, self.owners, first, np.arange(len(self.keys)) - first)
+
+
+def _expanded(
+    askers: NDArray[np.int32], held: NDArray[np.int32], first: NDArray[np.intp], counts: NDArray[np.intp]
+) -> Any:
+    """Yield each asker beside held[first : first + count], in parts of about `AT_ONCE` pairs."""
+    asking = np.flatnonzero(counts)
+    askers, first, counts = askers[asking], first[asking], counts[asking]
+    ends = np.cumsum(counts)
+    start = 0
+    while start < len(asking):
+        done = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + AT_ONCE, side="right")))
+        count = counts[start:stop]
+        offset = np.arange(count.sum()) - np.repeat(ends[start:stop] - count - done, count)
+        yield np.repeat(askers[start:stop], count), held[np.repeat(first[start:stop], count) + offset]
+        start = stop
+
+
+def _stacked(upper: csr_array, lower: csr_array) -> csr_array:
+    """Both matrices one above the other; new words widen the upper one."""
+    from scipy.sparse import csr_array
+
+    width = max(upper.shape[1], lower.shape[1])
+    starts = np.concatenate([upper.indptr, lower.indptr[1:] + upper.indptr[-1]])
+    columns = np.concatenate([upper.indices, lower.indices])
+    ones = np.ones(len(columns), np.int32)
+    return csr_array((ones, columns, starts), shape=(upper.shape[0] + lower.shape[0], width))
+
+
+def _sorted_keys(sets: csr_array, near: float) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """All combinations under which the sets are filed, as hashes in ascending order, and the row of each."""
+    sizes = np.diff(sets.indptr)
+    keys, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)]
+    for size in np.unique(sizes).tolist():
+        rows = np.flatnonzero(sizes == size)
+        # Descending rank: the rarest words first.
+        ranks = sets.indices[sets.indptr[rows][:, None] + np.arange(size)[::-1]].astype(np.uint64)
+        for length in _lengths(size, near):
+            chosen = _chosen(_prefix(size, length, near), length)
+            hashed = np.full((len(rows), len(chosen)), length, dtype=np.uint64)
+            for place in range(length):
+                hashed = (hashed + ranks[:, chosen[:, place]] + np.uint64(1)) * _MIX
+                hashed ^= hashed >> np.uint64(29)
+            keys.append(hashed.ravel())
+            owners.append(np.repeat(rows.astype(np.int32), len(chosen)))
+    key, owner = np.concatenate(keys), np.concatenate(owners)
+    order = np.argsort(key)
+    return key[order], owner[order]
+
+
+def _prefix(size: int, length: int, near: float) -> int:
+    """How many of the rarest words of a set hold `length` of those that it shares with a near one."""
+    return size - _least_shared(size, near) + length
+
+
+def _least_shared(size: int, near: float) -> int:
+    """Words that a set of this size shares at the least with a near one of any size."""
+    return max(1, math.ceil(near * size - _EPSILON))
+
+
+@cache
+def _length(size: int, near: float) -> int:
+    """How many words a combination has for sets of this size: as many as there are not too many combinations of."""
+    lengths = (3, 2)
+    for length in lengths:
+        possible = length <= _least_shared(size, near)
+        if possible and math.comb(_prefix(size, length, near), length) <= MOST_COMBINATIONS:
+            return length
+    return 1
+
+
+@cache
+def _lengths(size: int, near: float) -> tuple[int, ...]:
+    """The lengths under which a set is filed: its own, and those of all smaller sets that may be near to it."""
+    return tuple(sorted({_length(smaller, near) for smaller in range(_least_shared(size, near), size + 1)}))
+
+
+@cache
+def _chosen(prefix: int, length: int) -> NDArray[np.intp]:
+    """All combinations of `length` places out of `prefix`, shape (combinations, length)."""
+    return np.array(list(combinations(range(prefix), length)), dtype=np.intp)
