@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +30,9 @@ MOST_IN_RUN = 8_000_000
 """Keys from which a run is not merged further: merging takes three times its memory for a moment."""
 _EPSILON = 1e-9
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+
+Candidates = tuple["NDArray[np.int32]", "NDArray[np.int32]"]
+"""Rows that may be near, as two arrays of one length."""
 
 
 class Pairs(NamedTuple):
@@ -92,6 +95,7 @@ class OverlapIndex:
         self.near = near
         self._rows: csr_array | None = None
         self._runs: tuple[_Run, ...] = ()
+        self._larger_runs: tuple[_Run, ...] = ()
 
     def __len__(self) -> int:
         return 0 if self._rows is None else int(self._rows.shape[0])
@@ -99,32 +103,31 @@ class OverlapIndex:
     def fork(self) -> OverlapIndex:
         """An index that holds the same and can grow without this one. It takes no time: what is held is shared."""
         other = OverlapIndex(self.near)
-        other._rows, other._runs = self._rows, self._runs
+        other._rows, other._runs, other._larger_runs = self._rows, self._runs, self._larger_runs
         return other
 
     def pairs(self, sets: csr_array) -> Pairs:
         """Near pairs of the given sets with rows held before, and among themselves as if they were added next."""
-        keys, owners = _sorted_keys(sets, self.near)
-        sets = sets if self._rows is None else _stacked(self._rows, sets)
-        first = len(self)
-        found = [self._compared(sets, *part) for run in self._runs for part in run.matches(keys, owners + first)]
-        found += [self._compared(sets, *part) for part in _Run(keys, owners + first).matches_within()]
-        return Pairs.joined(found)
+        run, larger = _filed(sets, self.near, len(self))
+        rows = sets if self._rows is None else _stacked(self._rows, sets)
+        sizes = np.diff(rows.indptr)
+        candidates = [run.matches_within()]
+        for held in self._runs:
+            candidates += [run.matches(held), _first_larger(larger.matches(held), sizes)]
+        for held in (*self._larger_runs, larger):
+            candidates.append(_first_larger(((b, a) for a, b in run.matches(held)), sizes))
+        return Pairs.joined([self._compared(rows, sizes, *part) for parts in candidates for part in parts])
 
     def add(self, sets: csr_array) -> None:
         """Hold these sets too."""
-        keys, owners = _sorted_keys(sets, self.near)
-        runs = [*self._runs, _Run(keys, owners + len(self))]
-        # Like a binary counter: each key is merged a few times, and few runs are left to search.
-        while len(runs) > 1 and MOST_IN_RUN > len(runs[-2].keys) < 2 * len(runs[-1].keys):
-            last = runs.pop()
-            runs[-1] = runs[-1].merged(last)
+        run, larger = _filed(sets, self.near, len(self))
         self._rows = sets if self._rows is None else _stacked(self._rows, sets)
-        self._runs = tuple(runs)
+        self._runs, self._larger_runs = _with(self._runs, run), _with(self._larger_runs, larger)
 
-    def _compared(self, sets: csr_array, one: NDArray[np.int32], other: NDArray[np.int32]) -> Pairs:
+    def _compared(
+        self, rows: csr_array, sizes: NDArray[np.int64], one: NDArray[np.int32], other: NDArray[np.int32]
+    ) -> Pairs:
         """Those of the candidate pairs that are near, once each."""
-        sizes = np.diff(sets.indptr)
         later, earlier = np.maximum(one, other), np.minimum(one, other)
         # A set that is much smaller cannot be near.
         small, large = np.minimum(sizes[later], sizes[earlier]), np.maximum(sizes[later], sizes[earlier])
@@ -135,7 +138,7 @@ class OverlapIndex:
         later, earlier = code >> 32, code & 0xFFFFFFFF
         if not len(code):
             return Pairs.joined([])
-        shared = np.asarray(sets[later].multiply(sets[earlier]).sum(axis=1)).ravel()
+        shared = np.asarray(rows[later].multiply(rows[earlier]).sum(axis=1)).ravel()
         jaccard = shared / (sizes[later] + sizes[earlier] - shared)
         return Pairs(later, earlier, jaccard).where(jaccard >= self.near - _EPSILON)
 
@@ -151,22 +154,38 @@ class _Run(NamedTuple):
         order = np.argsort(keys, kind="stable")
         return _Run(keys[order], np.concatenate([self.owners, other.owners])[order])
 
-    def matches(self, keys: NDArray[np.uint64], owners: NDArray[np.int32]) -> Any:
-        """Yield (owners, rows held here) with a key in common, in parts of bounded size."""
-        first = np.searchsorted(self.keys, keys, side="left")
-        counts = np.searchsorted(self.keys, keys, side="right") - first
-        yield from _expanded(owners, self.owners, first, counts)
+    def matches(self, held: _Run) -> Iterator[Candidates]:
+        """Rows of this run and rows of the other that have a key in common, in parts of bounded size."""
+        first = np.searchsorted(held.keys, self.keys, side="left")
+        counts = np.searchsorted(held.keys, self.keys, side="right") - first
+        return _expanded(self.owners, held.owners, first, counts)
 
-    def matches_within(self) -> Any:
-        """Yield (owner, owner) with a key in common, each pair once a key, in parts of bounded size."""
+    def matches_within(self) -> Iterator[Candidates]:
+        """Two rows of this run that have a key in common, in parts of bounded size."""
         first = np.searchsorted(self.keys, self.keys, side="left")
-        yield from _expanded(self.owners, self.owners, first, np.arange(len(self.keys)) - first)
+        return _expanded(self.owners, self.owners, first, np.arange(len(self.keys)) - first)
+
+
+def _with(runs: tuple[_Run, ...], new: _Run) -> tuple[_Run, ...]:
+    """The runs with one more, merged like the digits of a binary counter: few are left, each key moved a few times."""
+    held = [*runs, new]
+    while len(held) > 1 and MOST_IN_RUN > len(held[-2].keys) < 2 * len(held[-1].keys):
+        last = held.pop()
+        held[-1] = held[-1].merged(last)
+    return tuple(held)
+
+
+def _first_larger(candidates: Iterator[Candidates], sizes: NDArray[np.int64]) -> Iterator[Candidates]:
+    """Candidates whose first row is the larger set."""
+    for one, other in candidates:
+        right = sizes[one] > sizes[other]
+        yield one[right], other[right]
 
 
 def _expanded(
     askers: NDArray[np.int32], held: NDArray[np.int32], first: NDArray[np.intp], counts: NDArray[np.intp]
-) -> Any:
-    """Yield each asker beside held[first : first + count], in parts of about `AT_ONCE` pairs."""
+) -> Iterator[Candidates]:
+    """Each asker beside held[first : first + count], in parts of about `AT_ONCE` pairs."""
     asking = np.flatnonzero(counts)
     askers, first, counts = askers[asking], first[asking], counts[asking]
     ends = np.cumsum(counts)
@@ -191,30 +210,71 @@ def _stacked(upper: csr_array, lower: csr_array) -> csr_array:
     return csr_array((ones, columns, starts), shape=(upper.shape[0] + lower.shape[0], width))
 
 
-def _sorted_keys(sets: csr_array, near: float) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """All combinations under which the sets are filed, as hashes in ascending order, and the row of each."""
+def _filed(sets: csr_array, near: float, first: int) -> tuple[_Run, _Run]:
+    """The combinations under which sets are filed, as hashes, with the row of each, counted from `first`.
+
+    Of two near sets the smaller one shares more of its words, and so a shorter prefix of it holds a shared combination.
+    The first run has the combinations of that prefix, the second those that a set needs as the larger of two.
+    """
     sizes = np.diff(sets.indptr)
-    keys, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)]
+    runs: tuple[list[_Run], list[_Run]] = ([], [])
     for size in np.unique(sizes).tolist():
         rows = np.flatnonzero(sizes == size)
         # Descending rank: the rarest words first.
         ranks = sets.indices[sets.indptr[rows][:, None] + np.arange(size)[::-1]].astype(np.uint64)
-        for length in _lengths(size, near):
-            chosen = _chosen(_prefix(size, length, near), length)
-            hashed = np.full((len(rows), len(chosen)), length, dtype=np.uint64)
-            for place in range(length):
-                hashed = (hashed + ranks[:, chosen[:, place]] + np.uint64(1)) * _MIX
-                hashed ^= hashed >> np.uint64(29)
-            keys.append(hashed.ravel())
-            owners.append(np.repeat(rows.astype(np.int32), len(chosen)))
-    key, owner = np.concatenate(keys), np.concatenate(owners)
-    order = np.argsort(key)
-    return key[order], owner[order]
+        for run, places in zip(runs, _places(size, near), strict=True):
+            for chosen in places:
+                hashed = _hashed(ranks, chosen)
+                owners = np.repeat((rows + first).astype(np.int32), len(chosen))
+                run.append(_Run(hashed.ravel(), owners))
+    return _in_order(runs[0]), _in_order(runs[1])
 
 
-def _prefix(size: int, length: int, near: float) -> int:
-    """How many of the rarest words of a set hold `length` of those that it shares with a near one."""
-    return size - _least_shared(size, near) + length
+def _hashed(ranks: NDArray[np.uint64], chosen: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """A hash of each combination of ranks, shape (sets, combinations); equal ones only cost a comparison."""
+    hashed = np.full((len(ranks), len(chosen)), chosen.shape[1], dtype=np.uint64)
+    for place in chosen.T:
+        hashed = (hashed + ranks[:, place] + np.uint64(1)) * _MIX
+        hashed ^= hashed >> np.uint64(29)
+    return hashed
+
+
+def _in_order(parts: Sequence[_Run]) -> _Run:
+    keys = np.concatenate([np.zeros(0, np.uint64), *(part.keys for part in parts)])
+    owners = np.concatenate([np.zeros(0, np.int32), *(part.owners for part in parts)])
+    order = np.argsort(keys)
+    return _Run(keys[order], owners[order])
+
+
+@cache
+def _places(size: int, near: float) -> tuple[tuple[NDArray[np.intp], ...], tuple[NDArray[np.intp], ...]]:
+    """The combinations of places, rarest words first, for a set of this size: as the smaller and as the larger one.
+
+    Each array has shape (combinations, length). Two near sets have a combination of the smaller one's length in common.
+    """
+    length = _length(size, near)
+    own = _combinations(_smaller_prefix(size, near) + length, length)
+    larger = []
+    for other in sorted({_length(smaller, near) for smaller in range(_least_shared(size, near), size)}):
+        every = _combinations(size - _least_shared(size, near) + other, other)
+        is_own = (every < _smaller_prefix(size, near) + length).all(axis=1) & (other == length)
+        larger.append(every[~is_own])
+    return (own,), tuple(larger)
+
+
+@cache
+def _length(size: int, near: float) -> int:
+    """How many words a combination has for sets of this size: as many as there are not too many combinations of."""
+    for length in (3, 2):
+        possible = length <= _least_shared(size, near)
+        if possible and math.comb(_smaller_prefix(size, near) + length, length) <= MOST_COMBINATIONS:
+            return length
+    return 1
+
+
+def _smaller_prefix(size: int, near: float) -> int:
+    """Words of a set that a near one which is as large, or larger, need not share."""
+    return size - math.ceil(2 * near / (1 + near) * size - _EPSILON)
 
 
 def _least_shared(size: int, near: float) -> int:
@@ -222,24 +282,5 @@ def _least_shared(size: int, near: float) -> int:
     return max(1, math.ceil(near * size - _EPSILON))
 
 
-@cache
-def _length(size: int, near: float) -> int:
-    """How many words a combination has for sets of this size: as many as there are not too many combinations of."""
-    lengths = (3, 2)
-    for length in lengths:
-        possible = length <= _least_shared(size, near)
-        if possible and math.comb(_prefix(size, length, near), length) <= MOST_COMBINATIONS:
-            return length
-    return 1
-
-
-@cache
-def _lengths(size: int, near: float) -> tuple[int, ...]:
-    """The lengths under which a set is filed: its own, and those of all smaller sets that may be near to it."""
-    return tuple(sorted({_length(smaller, near) for smaller in range(_least_shared(size, near), size + 1)}))
-
-
-@cache
-def _chosen(prefix: int, length: int) -> NDArray[np.intp]:
-    """All combinations of `length` places out of `prefix`, shape (combinations, length)."""
-    return np.array(list(combinations(range(prefix), length)), dtype=np.intp)
+def _combinations(places: int, length: int) -> NDArray[np.intp]:
+    return np.array(list(combinations(range(places), length)), dtype=np.intp)
