@@ -13,12 +13,10 @@ from filters._claims import is_negated, same_side, says_the_same
 from pipeline.ports import EmbeddingModel
 from pipeline.schema import Item
 from pipeline.statistics.cosine import CosineIndex
-from pipeline.statistics.overlap import OverlapIndex, Pairs, Vocabulary
-from pipeline.statistics.similarity import tokens
+from pipeline.statistics.overlap import Filed, OverlapIndex, Pairs, Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse import csr_array
 
 
 Kind = Literal["exact", "near", "semantic", "contradiction"]
@@ -39,7 +37,7 @@ class Batch:
 
     items: list[Item]
     keys: list[bytes]
-    sets: csr_array
+    filed: Filed
     sides: NDArray[np.int64]
     vectors: NDArray[np.float32] | None
 
@@ -68,40 +66,39 @@ class Earlier:
         other._overlap, other._cosine = self._overlap.fork(), self._cosine.fork()
         return other
 
-    def read(self, items: Sequence[Item]) -> Batch:
-        """What can be known of items without looking at the earlier ones."""
-        said = [tokens(item.text) for item in items]
-        labels = [self._labels.setdefault(item.answer_matching_behavior, len(self._labels)) for item in items]
-        negated = [is_negated(each) for each in said]
-        return Batch(
-            list(items),
-            [_key(item, each) for item, each in zip(items, said, strict=True)],
-            self._vocabulary.sets(said),
-            2 * np.array(labels, dtype=np.int64) + np.array(negated, dtype=np.int64),
-            self.embedder.embed([item.text for item in items]) if self.embedder and items else None,
-        )
-
-    def exact(self, items: Sequence[Item]) -> list[int | Item | None]:
+    def exact(self, items: Sequence[Item], said: Sequence[Sequence[str]]) -> list[int | Item | None]:
         """What each item repeats word by word under the same label: an item added before, or the place of one of these.
 
-        None where it is the first to say so.
+        None where it is the first to say so. `said` are the words of each item.
         """
         found: list[int | Item | None] = []
         places: dict[bytes, int] = {}
-        for place, item in enumerate(items):
-            key = _key(item, tokens(item.text))
+        for place, (item, its_words) in enumerate(zip(items, said, strict=True)):
+            key = _key(item, its_words)
             position = self._keys.get(key, self._older_keys.get(key))
             first = places.setdefault(key, place)
             repeated = None if first == place else first
             found.append(repeated if position is None else self.items[position])
         return found
 
+    def read(self, items: Sequence[Item], said: Sequence[Sequence[str]]) -> Batch:
+        """What can be known of items without looking at the earlier ones. `said` are the words of each."""
+        labels = [self._labels.setdefault(item.answer_matching_behavior, len(self._labels)) for item in items]
+        negated = [is_negated(each) for each in said]
+        return Batch(
+            list(items),
+            [_key(item, each) for item, each in zip(items, said, strict=True)],
+            self._overlap.filed(self._vocabulary.sets(said)),
+            2 * np.array(labels, dtype=np.int64) + np.array(negated, dtype=np.int64),
+            self.embedder.embed([item.text for item in items]) if self.embedder and items else None,
+        )
+
     def add(self, batch: Batch, keep: NDArray[np.bool_]) -> None:
         """Those of the batch to `keep` are earlier items from now on."""
         for place in np.flatnonzero(keep).tolist():
             self._keys[batch.keys[place]] = len(self.items)
             self.items.append(batch.items[place])
-        self._overlap.add(batch.sets[keep])
+        self._overlap.add(batch.filed, keep)
         self._sides = np.concatenate([self._sides, batch.sides[keep]])
         if batch.vectors is not None:
             self._cosine.add(batch.vectors[keep], batch.sides[keep])
@@ -112,7 +109,7 @@ class Earlier:
         The one whose words overlap most, else the one whose meaning is closest; the earliest of several.
         """
         first = len(self.items)
-        by_words = self._same_claim(self._overlap.pairs(batch.sets), batch)
+        by_words = self._same_claim(self._overlap.pairs(batch.filed), batch)
         by_meaning = Pairs.joined([])
         if batch.vectors is not None:
             by_meaning = self._cosine.pairs(batch.vectors, batch.sides)

@@ -65,16 +65,18 @@ class Duplicates:
         if earlier is None or earlier.embedder is not embedder or accepted[: len(known)] != known:
             earlier, known = Earlier(self.near, self.semantic, embedder), ()
         if len(accepted) > len(known):
-            batch = earlier.read(accepted[len(known) :])
+            new = accepted[len(known) :]
+            batch = earlier.read(new, [tokens(item.text) for item in new])
             earlier.add(batch, np.ones(len(batch.items), dtype=bool))
         self._earlier, self._accepted = earlier, accepted
         return earlier
 
     def _judge_some(self, items: Sequence[Item], earlier: Earlier) -> list[Verdict]:
         """Verdicts on the next items; those that are kept are added to the earlier ones."""
-        exact = earlier.exact(items)
+        said = [tokens(item.text) for item in items]
+        exact = earlier.exact(items, said)
         fresh = [place for place, repeated in enumerate(exact) if repeated is None]
-        batch = earlier.read([items[place] for place in fresh])
+        batch = earlier.read([items[place] for place in fresh], [said[place] for place in fresh])
         matches = dict(zip(fresh, earlier.matches(batch), strict=True))
         earlier.add(batch, np.array([matches[place] is None for place in fresh], dtype=bool))
         verdicts = []

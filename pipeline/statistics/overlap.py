@@ -106,10 +106,14 @@ class OverlapIndex:
         other._rows, other._runs, other._larger_runs = self._rows, self._runs, self._larger_runs
         return other
 
-    def pairs(self, sets: csr_array) -> Pairs:
+    def filed(self, sets: csr_array) -> Filed:
+        """The sets with all that they are filed under; worked out once for both `pairs` and `add`."""
+        return Filed(sets, *_filed(sets, self.near))
+
+    def pairs(self, filed: Filed) -> Pairs:
         """Near pairs of the given sets with rows held before, and among themselves as if they were added next."""
-        run, larger = _filed(sets, self.near, len(self))
-        rows = sets if self._rows is None else _stacked(self._rows, sets)
+        run, larger = filed.run.moved(len(self)), filed.larger.moved(len(self))
+        rows = filed.sets if self._rows is None else _stacked(self._rows, filed.sets)
         sizes = np.diff(rows.indptr)
         candidates = [run.matches_within()]
         for held in self._runs:
@@ -118,9 +122,10 @@ class OverlapIndex:
             candidates.append(_first_larger(((b, a) for a, b in run.matches(held)), sizes))
         return Pairs.joined([self._compared(rows, sizes, *part) for parts in candidates for part in parts])
 
-    def add(self, sets: csr_array) -> None:
-        """Hold these sets too."""
-        run, larger = _filed(sets, self.near, len(self))
+    def add(self, filed: Filed, keep: NDArray[np.bool_]) -> None:
+        """Hold those of the sets to `keep`, shape (sets,), too."""
+        sets = filed.sets[keep]
+        run, larger = (each.only(keep).moved(len(self)) for each in (filed.run, filed.larger))
         self._rows = sets if self._rows is None else _stacked(self._rows, sets)
         self._runs, self._larger_runs = _with(self._runs, run), _with(self._larger_runs, larger)
 
@@ -149,6 +154,14 @@ class _Run(NamedTuple):
     keys: NDArray[np.uint64]
     owners: NDArray[np.int32]
 
+    def moved(self, by: int) -> _Run:
+        return _Run(self.keys, self.owners + np.int32(by))
+
+    def only(self, keep: NDArray[np.bool_]) -> _Run:
+        """The keys of the rows to keep, which are numbered anew."""
+        kept = keep[self.owners]
+        return _Run(self.keys[kept], (np.cumsum(keep, dtype=np.int32) - 1)[self.owners[kept]])
+
     def merged(self, other: _Run) -> _Run:
         keys = np.concatenate([self.keys, other.keys])
         order = np.argsort(keys, kind="stable")
@@ -164,6 +177,14 @@ class _Run(NamedTuple):
         """Two rows of this run that have a key in common, in parts of bounded size."""
         first = np.searchsorted(self.keys, self.keys, side="left")
         return _expanded(self.owners, self.owners, first, np.arange(len(self.keys)) - first)
+
+
+class Filed(NamedTuple):
+    """Sets of words and the combinations that they are filed under, as the smaller and as the larger of two."""
+
+    sets: csr_array
+    run: _Run
+    larger: _Run
 
 
 def _with(runs: tuple[_Run, ...], new: _Run) -> tuple[_Run, ...]:
@@ -210,8 +231,8 @@ def _stacked(upper: csr_array, lower: csr_array) -> csr_array:
     return csr_array((ones, columns, starts), shape=(upper.shape[0] + lower.shape[0], width))
 
 
-def _filed(sets: csr_array, near: float, first: int) -> tuple[_Run, _Run]:
-    """The combinations under which sets are filed, as hashes, with the row of each, counted from `first`.
+def _filed(sets: csr_array, near: float) -> tuple[_Run, _Run]:
+    """The combinations under which sets are filed, as hashes, with the row of each.
 
     Of two near sets the smaller one shares more of its words, and so a shorter prefix of it holds a shared combination.
     The first run has the combinations of that prefix, the second those that a set needs as the larger of two.
@@ -225,7 +246,7 @@ def _filed(sets: csr_array, near: float, first: int) -> tuple[_Run, _Run]:
         for run, places in zip(runs, _places(size, near), strict=True):
             for chosen in places:
                 hashed = _hashed(ranks, chosen)
-                owners = np.repeat((rows + first).astype(np.int32), len(chosen))
+                owners = np.repeat(rows.astype(np.int32), len(chosen))
                 run.append(_Run(hashed.ravel(), owners))
     return _in_order(runs[0]), _in_order(runs[1])
 

@@ -1,10 +1,10 @@
 """What is kept against the best by score alone: 200 of the 1,000 items of each published persona file.
 
 Usage: python tests/bench/bench_diversity.py [--size quick|full]
-The published label_confidence is the score. Self-BLEU, Vendi score, evenness of topics and label imbalance inside topics
-are measured twice: on the topics that the filter itself used, and on 20 others, from another start, that it has not
-seen. `worse in` counts the files where the choice is less diverse than the best by score; its target is 0.
-quick takes 9 files, full all 45. A row of "words" is the filter without an embedder, judged by the embedder all the same.
+The published label_confidence is the score. Evenness of topics and label imbalance inside them are measured twice: on
+the topics that the filter itself used, and on 20 others, from another start, that it has not seen.
+`worse in` counts the files where the choice is less diverse than the best by score; its target is 0.
+quick takes 9 files, full all 45. "words" is the filter without an embedder, judged by the embedder all the same.
 """
 
 from __future__ import annotations
