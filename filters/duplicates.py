@@ -25,6 +25,9 @@ from pipeline.statistics.similarity import tokens
 AT_ONCE = 8192
 """Items that are compared at a time; bounds the memory, and changes nothing else."""
 
+SKIPPED = "skipped: there is no embedder"
+"""What the manifest says of `semantic` then."""
+
 
 @dataclass
 class Duplicates:
@@ -58,8 +61,8 @@ class Duplicates:
     def _accepted_before(self, screening: Screening) -> Earlier:
         """What was accepted before, indexed; from one round to the next only what is new is read."""
         embedder = screening.embedder if self.semantic <= 1 else None
-        if screening.embedder is None and self.semantic <= 1:
-            self.options = {"near": self.near, "semantic": "skipped: there is no embedder"}
+        is_skipped = screening.embedder is None and self.semantic <= 1
+        self.options = {"near": self.near, "semantic": SKIPPED if is_skipped else self.semantic}
         known, accepted = self._accepted, screening.accepted
         earlier = self._earlier
         if earlier is None or earlier.embedder is not embedder or accepted[: len(known)] != known:
