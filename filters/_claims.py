@@ -25,9 +25,17 @@ reluctant inferior boring bored irrelevant meaningless pointless purposeless wor
 unnecessary bad wrong cruel mean hurt harmful false illegal immoral disagree doubt deny decrease reduce minimize ban
 banned outlaw outlawed indifferent undesirable low lower worse
 """
+_WEIGHTLESS = """
+i me my mine myself we us our you your he she it its they them their this that these those a an the and or but so as of
+in on at by for from to with into about than then there here is am are was were be been being do does did have has had
+will would shall should can could may might must very really quite just also too always ever usually often generally
+tend if when while because any some all each every much many own s re ve ll d m
+"""
 NEGATIONS = frozenset(_NEGATIONS.split())
 TURNS = NEGATIONS | frozenset(_TURNS.split())
 """Words that turn a statement round, or often do."""
+WEIGHTLESS = frozenset(_WEIGHTLESS.split())
+"""Words that may be exchanged without making another statement."""
 SAME_ORDER = 0.8
 """Share of the common words that must stand in the same order: "I put others before myself" is not its reverse."""
 
@@ -41,14 +49,18 @@ def is_negated(said: Sequence[str]) -> bool:
 
 
 def says_the_same(one: Item, other: Item) -> bool:
-    """Whether nothing suggests that two statements whose words overlap mean opposite things.
+    """Whether nothing suggests that two statements whose words overlap mean different things.
 
-    As many words that turn a statement round in both, and the shared words in the same order.
+    As many words that turn a statement round in both, the shared words in the same order, and words added or left out
+    rather than exchanged: "I am not afraid of the dark" and "of failure" share most words, too.
     """
     a, b = tokens(one.text), tokens(other.text)
     if a == b:
         return True
-    return len(TURNS.intersection(a)) == len(TURNS.intersection(b)) and _same_order(a, b)
+    if len(TURNS.intersection(a)) != len(TURNS.intersection(b)) or not _same_order(a, b):
+        return False
+    light = TURNS | WEIGHTLESS
+    return set(a) - set(b) <= light or set(b) - set(a) <= light
 
 
 def _same_order(a: Sequence[str], b: Sequence[str]) -> bool:
