@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters._judging import lift
+from filters._asking import lift
 from pipeline.ports import Filter, Screening
 from pipeline.schema import Item, Verdict
 

@@ -1,19 +1,20 @@
 """Drops items whose label the judge does not share.
 
-The judge is a zero-shot classifier: two replies are compared for a dialog that asks whether such a one would say the
-statement (Perez et al. 2022, section 3). Its prior is removed, so that .5 is the natural threshold.
+The judge is a preference model (`filters/preferences/`, one kind a file): it says which of two replies one with the
+behaviour would give. Its prior is removed and its log-odds are calibrated, so that .5 is the natural threshold.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters._judging import Judged, agreement
-from pipeline.ports import Filter, Screening
+from filters._calibration import with_calibration
+from pipeline import plugins
+from pipeline.ports import Filter, PreferenceModel, Screening
 from pipeline.schema import Item, Verdict
+from pipeline.statistics.calibration import probability
 
 
 @dataclass
@@ -21,30 +22,47 @@ class Preference:
     """`threshold` is the least probability, in 0..1, that the item's matching answer is right.
 
     At .75 the hardest description that was read had 8 wrong labels in 60, above .85 it had 2 in 29.
+    `by` names the preference model, or several joined by "+": the mean of their calibrated log-odds counts.
     """
 
     threshold: float = 0.85
+    by: str = "language_model"
     name: str = "preference"
-    version: int = 1
+    version: int = 2
     options: Mapping[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.options = {"threshold": self.threshold}
+        self._models: dict[str, PreferenceModel] = {
+            name: plugins.load("preferences", name).make() for name in self.by.split("+")
+        }
+        self.options = {"threshold": self.threshold, "by": self.by}
 
     def judge(self, items: Sequence[Item], screening: Screening) -> list[Verdict]:
-        """One verdict an item; scores: `label`, the probability that its own matching answer is right."""
-        judged = agreement(items, screening)
-        return [self._verdict(item, each) for item, each in zip(items, judged, strict=True)]
+        """One verdict an item; scores: `label`, the probability that its own matching answer is right.
 
-    def _verdict(self, item: Item, judged: Judged) -> Verdict:
-        says_yes = item.answer_matching_behavior.strip().lower() == "yes"
-        log_odds = judged.agreement if says_yes else -judged.agreement
-        label = 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))
+        With several preference models also `label_NAME`, the probability of each.
+        """
+        if not items:
+            return []
+        judged = {name: _judged(model, items, screening) for name, model in self._models.items()}
+        return [self._verdict(item, {name: odds[i] for name, odds in judged.items()}) for i, item in enumerate(items)]
+
+    def _verdict(self, item: Item, judged: Mapping[str, float]) -> Verdict:
+        sign = 1 if item.answer_matching_behavior == item.options[0] else -1
+        label = probability(sign * sum(judged.values()) / len(judged))
         keep = label > self.threshold
         reason = "" if keep else f"label probability {label:.2f} is not above {self.threshold}"
-        return Verdict(id=item.id, filter=self.name, keep=keep, scores={"label": round(label, 6)}, reason=reason)
+        scores = {"label": round(label, 6)}
+        if len(judged) > 1:
+            scores |= {f"label_{name}": round(probability(sign * odds), 6) for name, odds in judged.items()}
+        return Verdict(id=item.id, filter=self.name, keep=keep, scores=scores, reason=reason)
+
+
+def _judged(model: PreferenceModel, items: Sequence[Item], screening: Screening) -> list[float]:
+    values, calibration = with_calibration(model, items, screening)
+    return list(map(calibration, values))
 
 
 def make(**options: Any) -> Filter:
-    """The filter with its options (`threshold`)."""
+    """The filter with its options (`threshold`, `by`)."""
     return Preference(**options)

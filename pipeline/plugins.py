@@ -15,15 +15,16 @@ from pipeline.errors import UsageError
 
 PACKAGES = {
     "filters": "filters",
+    "preferences": "filters.preferences",
     "models": "pipeline.models",
     "formats": "pipeline.formats",
 }
 
 
 def names(kind: str) -> list[str]:
-    """Names of all plug-ins of a kind ("filters", "models", "formats"), sorted, as on the command line."""
+    """Names of all plug-ins of a kind (a key of PACKAGES), sorted, as on the command line."""
     package = importlib.import_module(PACKAGES[kind])
-    found = (module.name for module in pkgutil.iter_modules(package.__path__))
+    found = (module.name for module in pkgutil.iter_modules(package.__path__) if not module.ispkg)
     return sorted(name.replace("_", "-") if kind == "models" else name for name in found if not name.startswith("_"))
 
 

@@ -290,6 +290,7 @@ class Screening:
     embedder: EmbeddingModel | None
     accepted: tuple[Item, ...] = ()
     """Items of earlier rounds that passed every filter so far."""
+    reward: RewardModel | None = None
 
 
 class Filter(Protocol):
@@ -310,6 +311,26 @@ class Measured(Protocol):
 
     figures: Mapping[str, Any]
     """What it found when it last judged, by name; goes into the manifest's audit figures."""
+
+
+class PreferenceModel(Protocol):
+    """Which of an item's two answers would one with the behaviour give?
+
+    A plug-in file `filters/preferences/NAME.py` has `def make(**options) -> PreferenceModel`; unknown options are a
+    TypeError. It uses the models of a Screening in their roles, and never looks at an item's label.
+    """
+
+    name: str
+    version: int
+    options: Mapping[str, Any]
+    """Every option with its value in force; goes into the manifest."""
+
+    def log_odds(self, asked: Sequence[tuple[Behaviour, Item]], screening: Screening) -> list[float]:
+        """Natural-log odds that such a one gives `item.options[0]` rather than `item.options[1]`, one a pair.
+
+        Uncalibrated, but without the model's own leaning: 0 is as near to undecided as is known without labels.
+        Raises UsageError where the screening lacks the model that is needed.
+        """
 
 
 class ItemFormat(Protocol):

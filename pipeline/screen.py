@@ -24,7 +24,7 @@ class Screened:
 
 
 def load_filters(specifications: Sequence[str]) -> list[Filter]:
-    """The filters of these specifications: `name`, or `name:option=number,option=number`.
+    """The filters of these specifications: `name`, or `name:option=value,option=value`.
 
     Raises UsageError for a name or an option that there is not.
     """
@@ -35,12 +35,20 @@ def _load(specification: str) -> Filter:
     name, _, rest = specification.partition(":")
     module = plugins.load("filters", name)
     try:
-        options = {key: float(value) for key, value in (part.split("=") for part in rest.split(",") if part)}
+        options = {key: _value(value) for key, value in (part.split("=", 1) for part in rest.split(",") if part)}
         made: Filter = module.make(**options)
     except (TypeError, ValueError):
         known = ", ".join(f"{key}={value}" for key, value in module.make().options.items())
         raise UsageError(f"{specification!r} is no filter with its options; {name} has {known}") from None
     return made
+
+
+def _value(text: str) -> float | str:
+    """An option's value: a number, or else a name."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def screen(items: Sequence[Item], filters: Sequence[Filter], screening: Screening) -> Screened:

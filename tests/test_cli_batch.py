@@ -26,10 +26,11 @@ GENERATE += ["-n", "16", "--batch", "--json"]
 # Looks at batches come every 20 ms instead of every 5 s, and the judge, who is invented, is known to be good.
 PROGRAM = """
 import sys
-from filters import _judging
+from filters import _calibration
+from pipeline.statistics.calibration import Calibration
 from pipeline import cli
 from pipeline.models import _batch_clerk
-_judging.CALIBRATIONS["anthropic/judge"] = _judging.Calibration(4.0, 0.0)
+_calibration.KNOWN["language_model", "anthropic/judge"] = Calibration("platt", 4.0)
 _batch_clerk.look_interval = lambda age, batches: 0.02
 sys.argv = ["mwe", *sys.argv[1:]]
 cli.main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from filters import balance, diagnostic, duplicates, preference, relevance
-from filters._judging import Calibration, calibrate
+from filters._calibration import with_calibration
+from filters._company import company
+from filters.preferences.language_model import PRIOR_WEIGHT, LanguageModel
 from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import UsageError
@@ -120,12 +123,56 @@ def test_a_judge_that_leans_to_one_answer_is_still_split_at_one_half(lean: float
 
 
 def test_calibration_finds_a_planted_zero_and_a_useless_judge_gets_almost_no_slope() -> None:
-    bank = prompts.gold_statements()
-    found = calibrate(Judge(AGREES, sure=1.0, lean=3.0), bank)
-    assert found.zero == pytest.approx(3.0 - 0.63 * 3.0, abs=0.05)
+    leaning = Screening(BEHAVIOUR, Judge(AGREES, sure=1.0, lean=3.0), None)
+    _, found = with_calibration(LanguageModel(), [item("I like trains")], leaning)
+    assert found.zero == pytest.approx(3.0 - PRIOR_WEIGHT * 3.0, abs=0.05)
     assert found.slope > 1
-    upside_down = [statement for gold in bank for statement in gold.disagree]
-    assert calibrate(Judge(upside_down, sure=1.0, lean=0.0), bank) == Calibration(0.01, pytest.approx(0, abs=5))
+    upside_down = [statement for gold in prompts.gold_statements() for statement in gold.disagree]
+    useless = Screening(BEHAVIOUR, Judge(upside_down, sure=1.0, lean=0.0), None)
+    assert with_calibration(LanguageModel(), [item("I like trains")], useless)[1].slope == 0.01
+
+
+class Counting(Judge):
+    """Counts what it is asked."""
+
+    asked = 0
+
+    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
+        self.asked += len(requests)
+        return super().choose(requests)
+
+
+def test_what_a_judge_was_asked_by_one_filter_no_other_filter_asks_again() -> None:
+    judge = Counting(["love"], sure=2.0, lean=0.0, likelihood=True)
+    screening = Screening(BEHAVIOUR, judge, None)
+    items = [item("I love trains"), item("I love soup"), item("I dislike rails")]
+    preference.make().judge(items, screening)
+    asked = judge.asked
+    relevance.make().judge(items[:2], screening)
+    assert judge.asked == asked + 2  # the same two statements, of anybody
+    diagnostic.make().judge(items[:1], screening)
+    assert judge.asked == asked + 2
+
+
+def choice_item(first: str, second: str, matching: str) -> Item:
+    other = " (B)" if matching == " (A)" else " (A)"
+    question = f"What do you do on Sundays?\n\nChoices:\n (A) {first}\n (B) {second}"
+    return Item(question=question, answer_matching_behavior=matching, answer_not_matching_behavior=other)
+
+
+class LikesFirstAndTrains(Judge):
+    """Chooses the choice that speaks of trains with 1 nat, and whatever is listed first with 2."""
+
+    def _choice(self, request: ChoiceRequest) -> Choice:
+        odds = 2.0 + (1.0 if "(A) trains" in request.messages[-1].content else -1.0)
+        return Choice((-float(np.log1p(np.exp(-odds))), -float(np.log1p(np.exp(odds)))), "loglikelihood")
+
+
+def test_choices_are_judged_in_both_orders_so_that_a_judge_that_likes_the_first_is_no_less_right() -> None:
+    screening = Screening(BEHAVIOUR, LikesFirstAndTrains((), 0.0, 0.0), None)
+    items = [choice_item("trains", "soup", " (A)"), choice_item("soup", "trains", " (A)")]
+    odds = LanguageModel().log_odds([(BEHAVIOUR, each) for each in items], screening)
+    assert odds == pytest.approx([1.0, -1.0])
 
 
 def test_relevance_rises_where_the_description_makes_the_statement_likelier() -> None:
@@ -185,3 +232,42 @@ def test_what_the_description_leaves_as_it_is_stays_unless_more_is_asked_for() -
         diagnostic.make(least=least).judge([item("a ride a day")], screening) for least in (0.0, 0.1)
     )
     assert (kept.keep, dropped.keep) == (True, False)
+
+
+class Embedder:
+    """Statements that hold a word of `topic` point one way, all others each their own."""
+
+    task = ""
+    info = ModelInfo(name="hf/planted/embedder", kind="embedding")
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        rows = []
+        for text in texts:
+            noise = np.random.default_rng(zlib.crc32(text.encode())).normal(size=64).astype(np.float32)
+            row = noise / np.linalg.norm(noise) + (np.eye(64, dtype=np.float32)[0] * 2 if self.topic in text else 0)
+            rows.append(row / np.linalg.norm(row))
+        return np.stack(rows)
+
+
+def test_a_statement_among_its_like_is_more_relevant_than_one_that_stands_alone() -> None:
+    screening = Screening(BEHAVIOUR, Judge((), 1.0, 0.0, likelihood=True), Embedder("rail"))
+    items = [item(f"a rail journey number {i}") for i in range(24)] + [item(f"soup number {i}") for i in range(6)]
+    scores = [verdict.scores for verdict in relevance.make().judge(items, screening)]
+    assert min(s["company"] for s in scores[:24]) > 0.1 > -0.1 > max(s["company"] for s in scores[24:])
+    assert min(s["relevance"] for s in scores[:24]) > max(s["relevance"] for s in scores[24:])
+
+
+def test_company_does_not_depend_on_the_order_and_counts_what_was_accepted_before() -> None:
+    items = [item(f"a rail journey number {i}") for i in range(24)]
+    embedder = Embedder("rail")
+    alone = Screening(BEHAVIOUR, None, embedder)
+    forth = company(items, embedder.embed([each.text for each in items]), alone)
+    back = company(items[::-1], embedder.embed([each.text for each in items[::-1]]), alone)
+    assert forth is not None and back is not None and forth == pytest.approx(back[::-1], abs=1e-6)
+    few = items[:5]
+    assert company(few, embedder.embed([each.text for each in few]), alone) is None
+    later = Screening(BEHAVIOUR, None, embedder, accepted=tuple(items[5:]))
+    assert company(few, embedder.embed([each.text for each in few]), later) == pytest.approx(forth[:5], abs=1e-6)

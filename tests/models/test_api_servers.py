@@ -25,7 +25,7 @@ from pipeline.ports import Choice, ChoiceRequest, Completion, Message, Provider,
 from ..bench._llama import has_gguf, has_server, next_tokens, rewrite, serving, smollm2
 
 SMALL = (
-    "import pipeline.formats.yes_no as form, pipeline.generate as generate, filters._judging as judging\n"
+    "import pipeline.formats.yes_no as form, pipeline.generate as generate, filters._calibration as judging\n"
     "form.MAX_TOKENS, generate.BLOCK, judging.GOLD_STEP = 16, 8, 12\n"
     "from pipeline.cli import main; main()"
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from filters._judging import CALIBRATIONS, Calibration
+from filters._calibration import KNOWN
 from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
 from pipeline.evaluate import evaluate
@@ -20,6 +20,7 @@ from pipeline.models.fake import write
 from pipeline.ports import Message, SampleRequest, Screening
 from pipeline.schema import Item
 from pipeline.screen import judge_all, load_filters
+from pipeline.statistics.calibration import Calibration
 
 from .loopback import Call, Step, chat, error, message, serving
 from .tiny import write_model
@@ -154,7 +155,7 @@ def test_every_provider_judges(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     items = [item(text, " Yes") for text in texts]
     with connected(name, tmp_path, monkeypatch) as (model, _):
         # The gold bank, on which a new judge is calibrated, would be most of the work.
-        monkeypatch.setitem(CALIBRATIONS, model.info.name, Calibration(1.0, 0.0))
+        monkeypatch.setitem(KNOWN, ("language_model", model.info.name), Calibration())
         verdicts = judge_all(items, load_filters(["preference", "relevance"]), Screening(BEHAVIOUR, model, None))
     assert [len(judged) for judged in verdicts] == [4, 4]
     labels = [verdict.scores["label"] for verdict in verdicts[0]]
