@@ -66,28 +66,27 @@ class Earlier:
         other._overlap, other._cosine = self._overlap.fork(), self._cosine.fork()
         return other
 
-    def exact(self, items: Sequence[Item], said: Sequence[Sequence[str]]) -> list[int | Item | None]:
+    def exact(self, keys: Sequence[bytes]) -> list[int | Item | None]:
         """What each item repeats word by word under the same label: an item added before, or the place of one of these.
 
-        None where it is the first to say so. `said` are the words of each item.
+        None where it is the first to say so.
         """
         found: list[int | Item | None] = []
         places: dict[bytes, int] = {}
-        for place, (item, its_words) in enumerate(zip(items, said, strict=True)):
-            key = _key(item, its_words)
+        for place, key in enumerate(keys):
             position = self._keys.get(key, self._older_keys.get(key))
             first = places.setdefault(key, place)
             repeated = None if first == place else first
             found.append(repeated if position is None else self.items[position])
         return found
 
-    def read(self, items: Sequence[Item], said: Sequence[Sequence[str]]) -> Batch:
+    def read(self, items: Sequence[Item], said: Sequence[Sequence[str]], keys: Sequence[bytes]) -> Batch:
         """What can be known of items without looking at the earlier ones. `said` are the words of each."""
         labels = [self._labels.setdefault(item.answer_matching_behavior, len(self._labels)) for item in items]
         negated = [is_negated(each) for each in said]
         return Batch(
             list(items),
-            [_key(item, each) for item, each in zip(items, said, strict=True)],
+            list(keys),
             self._overlap.filed(self._vocabulary.sets(said)),
             2 * np.array(labels, dtype=np.int64) + np.array(negated, dtype=np.int64),
             self.embedder.embed([item.text for item in items]) if self.embedder and items else None,
@@ -143,7 +142,7 @@ def _kind(item: Item, earlier: Item, is_semantic: bool) -> Kind:
     return "near" if same_side(item, earlier) else "contradiction"
 
 
-def _key(item: Item, said: Sequence[str]) -> bytes:
+def key(item: Item, said: Sequence[str]) -> bytes:
     """16 bytes that are the same for the same words in the same order under the same label."""
     text = "\x1f".join([item.answer_matching_behavior, *said])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
