@@ -51,6 +51,9 @@ Format = Annotated[str, typer.Option(help="Item format.")]
 Undesired = Annotated[str | None, typer.Option(help="Which way is worse: more, less or neither.")]
 Writer = Annotated[str | None, typer.Option("--model", help="Generator, as provider/name.")]
 Judge = Annotated[str | None, typer.Option(help="Judge, as provider/name.")]
+RewardModel = Annotated[
+    str | None, typer.Option(help="Reward model, as provider/name; labels are judged by its rewards.")
+]
 Number = Annotated[int | None, typer.Option("-n", help="Items wanted, half of them per label.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
 Root = Annotated[Path | None, typer.Option("--generated", help="Folder of the datasets.")]
@@ -87,6 +90,7 @@ def discover(
     undesired: Undesired = None,
     model: Writer = None,
     judge: Judge = None,
+    reward_model: RewardModel = None,
     n: Number = None,
     seed: Seed = None,
     generated: Root = None,
@@ -110,14 +114,14 @@ def discover(
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, settings)
-        rehearsed = connections.cast(settings, model, judge, unloaded=True)
+        rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
         subjects = [connections.unloaded(name) for name in names]
         expected = estimate.of_generation(
-            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects
+            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects, rehearsed.reward
         )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        cast = connections.cast(settings, model, judge)
+        cast = connections.cast(settings, model, judge, reward_model)
         batched = connections.batched(names)
         found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
         made, report = found.generated, found.report
@@ -142,6 +146,7 @@ def generate(
     undesired: Undesired = None,
     model: Writer = None,
     judge: Judge = None,
+    reward_model: RewardModel = None,
     n: Number = None,
     seed: Seed = None,
     generated: Root = None,
@@ -162,11 +167,14 @@ def generate(
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         recipe = wiring.recipe_from(n, seed, batch, settings)
-        rehearsed = connections.cast(settings, model, judge, unloaded=True)
-        expected = estimate.of_generation(behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe)
+        rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
+        expected = estimate.of_generation(
+            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, reward=rehearsed.reward
+        )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        made = flow.generate(behaviour, connections.cast(settings, model, judge), recipe, root, progress, expected)
+        cast = connections.cast(settings, model, judge, reward_model)
+        made = flow.generate(behaviour, cast, recipe, root, progress, expected)
         telling.tell_generated(made, progress)
     print_json(as_json, telling.generated_json(made))
     telling.close_gate(made)
@@ -179,6 +187,7 @@ def screen(
         list[str] | None, typer.Option(help="NAME, or NAME:option=number such as preference:threshold=.9; repeatable.")
     ] = None,
     judge: Judge = None,
+    reward_model: RewardModel = None,
     behaviour: BehaviourOption = None,
     subject: Subject = None,
     generated: Root = None,
@@ -192,23 +201,25 @@ def screen(
 ) -> None:
     """Judge a dataset again, every filter on every item; a version gives the next version."""
     from pipeline import estimate, flow
-    from pipeline.screen import DEFAULT_FILTERS, load_filters
+    from pipeline.screen import load_filters, usual_filters
 
     settings = _settings()
     with show_progress(quiet) as progress:
         found = wiring.find(dataset, generated, settings, None, progress)
         meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
-        names = filter or list(DEFAULT_FILTERS)
-        chosen = [each.name for each in load_filters(names)]
-        needs_embedder = settings.embedder if "relevance" in chosen else None
+        named = reward_model or settings.reward_model
+        names = filter or usual_filters(named is not None)
+        chosen = load_filters(names)
+        embedder = settings.embedder if any(each.name == "relevance" for each in chosen) else None
+        reward = wiring.reward_model_for(chosen, named)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         judge_name = judge or settings.judge
         expected = estimate.of_screening(
-            found, connections.screening(meant, judge_name, needs_embedder, unloaded=True), names
+            found, connections.screening(meant, judge_name, embedder, reward, unloaded=True), names
         )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        screening = connections.screening(meant, judge_name, needs_embedder)
+        screening = connections.screening(meant, judge_name, embedder, reward)
         verdicts, version, is_new = flow.screen(found, screening, names, expected)
         for each in dict.fromkeys(verdict.filter for verdict in verdicts):
             own = [verdict for verdict in verdicts if verdict.filter == each]
@@ -232,6 +243,9 @@ def check(
     seed: Seed = None,
     rater: Annotated[str | None, typer.Option(help="Your name, kept beside your labels.")] = None,
     blind: Annotated[bool, typer.Option(help="Hide the label until you have answered.")] = False,
+    labels: Annotated[
+        Path | None, typer.Option(help="Bring in labels made elsewhere, a JSONL file, instead of asking.")
+    ] = None,
     behaviour: BehaviourOption = None,
     generated: Root = None,
     out: Out = None,
@@ -249,6 +263,10 @@ def check(
     settings = _settings()
     with show_progress(quiet) as progress:
         found = wiring.find(dataset, generated, settings, out, progress)
+        if labels is not None:
+            brought = telling.bring_in_labels(found, labels, progress)
+            print_json(as_json, telling.labels_json(brought, found))
+            return
         meant = wiring.behaviour_of(found, behaviour, None, None, progress)
     with keys() as read_key:
         spot_check = SpotCheck(
@@ -264,8 +282,8 @@ def check(
             seed=settings.seed if seed is None else seed,
             blind=blind,
         )
-        figures = spot_check.run()
-    print_json(as_json, {key: figures[key] for key in ("labels", "agreement", "low", "high")})
+        given = spot_check.run()
+    print_json(as_json, telling.labels_json(given, found))
 
 
 @app.command()

@@ -27,9 +27,11 @@ from pipeline.estimate import Estimate
 from pipeline.ports import Progress, Screening
 from pipeline.publish import publish, republish, total_calls
 from pipeline.report.write import ReportInput, write_report
-from pipeline.review.labels import agreement, read
+from pipeline.review.accuracy import figures
+from pipeline.review.corrected import corrections
+from pipeline.review.labels import read
 from pipeline.schema import Behaviour, Calls, Point, Report, Verdict
-from pipeline.screen import DEFAULT_FILTERS, Screened, as_written, judge_all, load_filters, settle
+from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
 
 
@@ -40,10 +42,11 @@ class Cast:
     generator: StoredModel
     judge: StoredModel
     embedder: StoredModel | None
+    reward: StoredModel | None = None
 
     def screening(self, behaviour: Behaviour) -> Screening:
         """What filters need to know and may use."""
-        return Screening(behaviour, self.judge, self.embedder)
+        return Screening(behaviour, self.judge, self.embedder, reward=self.reward)
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,9 @@ def generate(
     expected: Estimate | None = None,
 ) -> Generated:
     """Write, screen, publish. `expected` is the estimate that was made before, for the manifest."""
-    filters = load_filters(DEFAULT_FILTERS)
+    filters = load_filters(usual_filters(cast.reward is not None))
     written = writing.generate(behaviour, cast.generator, cast.screening(behaviour), filters, recipe, progress)
-    roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder}
+    roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder, "reward": cast.reward}
     models = {role: model for role, model in roles.items() if model is not None}
     calls = total_calls(list(models.values()))
     if not written.kept:
@@ -143,7 +146,7 @@ def screen(
     if not chosen.kept:
         return every, None, False
     outcome = Screened(writing.shuffled(chosen.kept, dataset.manifest.seed), (*passed.rejected, *chosen.rejected), ())
-    roles = {"judge": screening.judge, "embedder": screening.embedder}
+    roles = {"judge": screening.judge, "embedder": screening.embedder, "reward": screening.reward}
     models = {role: model for role, model in roles.items() if isinstance(model, StoredModel)}
     estimate = expected.for_manifest() if expected else None
     version, is_new = republish(dataset, outcome, models, [*filters, balance], estimate)
@@ -180,16 +183,22 @@ def run(
 
 
 def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
-    """The curve, the verdict and the page, from the results that are there."""
-    labels = read(dataset.folder / store.LABELS)
+    """The curve, the verdict and the page, from the results and the spot-check labels that are there."""
+    labels, points = read(dataset.folder / store.LABELS), store.read_points(dataset)
+    corrected = (
+        {p.model: corrections(p, store.read_answers(dataset, p.model), labels, dataset.items) for p in points}
+        if labels
+        else {}
+    )
     given = ReportInput(
         dataset=dataset.label,
         items=dataset.items,
-        points=store.read_points(dataset),
+        points=points,
         behaviour=behaviour,
         rejected=dataset.rejected,
         manifest=dataset.manifest,
         withdrawn=dataset.withdrawn,
-        agreement=agreement(labels) if labels else None,
+        spot_checks=figures(labels, dataset.items),
+        corrections=corrected,
     )
     return write_report(given, dataset.folder)

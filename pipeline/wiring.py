@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
     from pipeline.generate import Recipe
-    from pipeline.ports import Progress, Provider, Screening
+    from pipeline.ports import Filter, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
@@ -103,6 +103,17 @@ def ladder_or_usual(models: str | None, ladder: str | None, settings: Settings) 
     return settings.ladder if ladder is None and models is None else ladder
 
 
+def reward_model_for(filters: Sequence[Filter], given: str | None) -> str | None:
+    """The reward model, if one of the filters needs it. Raises UsageError where it is needed and none is given."""
+    from pipeline.screen import needs_reward
+
+    if not needs_reward(filters):
+        return None
+    if given is None:
+        raise UsageError("judging by rewards needs a reward model: give one with --reward-model, such as hf/ORG/NAME")
+    return given
+
+
 def prices_from(given: Sequence[str] | None, settings: Settings) -> dict[str, OwnPrice]:
     """The user's own prices: of the command line, then of the settings."""
     from pipeline.prices import read_price
@@ -141,23 +152,35 @@ class Connections:
             self._kept[name] = self._connect(name)
         return self._kept[name]
 
-    def cast(self, settings: Settings, model: str | None, judge: str | None, unloaded: bool = False) -> Cast:
-        """Generator, judge and embedder: as given, else as the settings say; `unloaded` to reckon with."""
+    def cast(
+        self,
+        settings: Settings,
+        model: str | None,
+        judge: str | None,
+        reward_model: str | None = None,
+        unloaded: bool = False,
+    ) -> Cast:
+        """Every role's model, as given, else as the settings say; `unloaded` to reckon with."""
         from pipeline.flow import Cast
 
         make = self.unloaded if unloaded else self.model
+        reward = reward_model or settings.reward_model
         return Cast(
             generator=make(model or settings.model),
             judge=make(judge or settings.judge),
             embedder=make(settings.embedder) if settings.embedder else None,
+            reward=make(reward) if reward else None,
         )
 
-    def screening(self, behaviour: Behaviour, judge: str, embedder: str | None, unloaded: bool = False) -> Screening:
+    def screening(
+        self, behaviour: Behaviour, judge: str, embedder: str | None, reward: str | None = None, unloaded: bool = False
+    ) -> Screening:
         """What filters may use; `unloaded` to reckon with."""
         from pipeline.ports import Screening
 
         make = self.unloaded if unloaded else self.model
-        return Screening(behaviour, make(judge), make(embedder) if embedder else None)
+        vectors = make(embedder) if embedder else None
+        return Screening(behaviour, make(judge), vectors, reward=make(reward) if reward else None)
 
     def subject_names(self, models: str | None, ladder: str | None) -> list[str]:
         """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""

@@ -33,6 +33,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Row:
+    """A whole dialog as a reward model reads it. `segments` is as long as `tokens`, or () where there is only one."""
+
+    tokens: tuple[int, ...]
+    segments: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Text:
     """What a job gave: text without its stop string, number of tokens, and whether it ended by itself."""
 
@@ -57,9 +65,12 @@ class Network(Protocol):
     """A causal language model as the engine uses it."""
 
     context: int
+    depth: int
+    """Number of layers."""
 
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Natural-log probability of each option, the sum over its tokens."""
+    def score(self, questions: Sequence[Question], layer: int | None = None) -> tuple[list[list[float]], Any]:
+        """Natural-log probability of each option, the sum over its tokens; with `layer` also the state of each
+        prompt's last token after that many layers, float32 of shape (questions, width), else None."""
 
     def start(self, prompts: Sequence[Tokens], owners: Sequence[int], room: int) -> Decoder:
         """A decoder with a row an owner, continuing `prompts[owner]`, with room for so many new tokens."""
