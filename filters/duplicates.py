@@ -24,6 +24,8 @@ from pipeline.statistics.similarity import tokens
 
 AT_ONCE = 8192
 """Items that are compared at a time; bounds the memory, and changes nothing else."""
+FEW, TOO_ALIKE = 256, 20_000
+"""Fewer items than that are not divided further, nor those that need fewer comparisons than so many times that."""
 
 SKIPPED = "skipped: there is no embedder"
 """What the manifest says of `semantic` then."""
@@ -81,8 +83,13 @@ class Duplicates:
         keys = list(map(key, items, said))
         exact = earlier.exact(keys)
         fresh = [place for place, repeated in enumerate(exact) if repeated is None]
+        filed = earlier.filed([said[place] for place in fresh])
+        if len(items) > FEW and filed.candidates() > TOO_ALIKE * FEW:
+            # Nearly all of them are alike: of the first half little will be kept, and only that is compared again.
+            half = len(items) // 2
+            return self._judge_some(items[:half], earlier) + self._judge_some(items[half:], earlier)
         batch = earlier.read(
-            [items[place] for place in fresh], [said[place] for place in fresh], [keys[place] for place in fresh]
+            [items[place] for place in fresh], [said[place] for place in fresh], [keys[place] for place in fresh], filed
         )
         matches = dict(zip(fresh, earlier.matches(batch), strict=True))
         earlier.add(batch, np.array([matches[place] is None for place in fresh], dtype=bool))

@@ -49,8 +49,8 @@ class Pairs(NamedTuple):
             return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
-    def where(self, chosen: NDArray[np.bool_]) -> Pairs:
-        """Those that are chosen."""
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Pairs:
+        """Those that are chosen, by a mask or by their places, in this order."""
         return Pairs(self.later[chosen], self.earlier[chosen], self.score[chosen])
 
 
@@ -187,6 +187,15 @@ class Filed(NamedTuple):
     sets: csr_array
     run: _Run
     larger: _Run
+
+    def candidates(self) -> int:
+        """How many comparisons these sets make necessary among themselves, before any is known to be needless."""
+        return sum(int(_repeats(self.run.keys, each.keys).sum()) for each in (self.run, self.larger))
+
+
+def _repeats(keys: NDArray[np.uint64], held: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """How often each key occurs in others, which are in ascending order."""
+    return np.searchsorted(held, keys, side="right") - np.searchsorted(held, keys, side="left")
 
 
 def _with(runs: tuple[_Run, ...], new: _Run) -> tuple[_Run, ...]:

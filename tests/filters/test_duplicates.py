@@ -219,6 +219,22 @@ def test_verdicts_do_not_depend_on_how_many_are_compared_at_a_time(monkeypatch: 
     assert judged(*items, embedder=Embedder({})) == together
 
 
+def test_items_that_are_nearly_all_alike_get_the_same_verdicts_without_comparing_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = random.Random(3)
+    places = [f"w{number}" for number in range(500)]
+    items = [
+        item(f"I would like to see the old town of {draw.choice(places)} with all my friends today", label)
+        for label in [" Yes", " No"] * 60
+    ]
+    together = judged(*items)
+    monkeypatch.setattr(duplicates, "FEW", 8)
+    monkeypatch.setattr(duplicates, "TOO_ALIKE", 10)
+    assert judged(*items) == together
+    assert [verdict.keep for verdict in together] == [True, True] + [False] * 118
+
+
 def test_verdicts_do_not_depend_on_the_hash_seed() -> None:
     program = (
         "import sys, random; sys.path.insert(0, sys.argv[1]); import test_duplicates as t; draw = random.Random(2)\n"
