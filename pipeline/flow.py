@@ -18,9 +18,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
-from pipeline import plugins, store
+from pipeline import plugins, store, training
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.estimate import Estimate
@@ -33,6 +34,7 @@ from pipeline.review.labels import read
 from pipeline.schema import Behaviour, Calls, Point, Report, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
+from pipeline.training import Plan
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,13 @@ def screen(
     estimate = expected.for_manifest() if expected else None
     version, is_new = republish(dataset, outcome, models, [*filters, balance], estimate)
     return every, version, is_new
+
+
+def train(
+    datasets: Sequence[tuple[store.Dataset, Behaviour]], plan: Plan, screening: Screening, progress: Progress
+) -> SavedPreference:
+    """Fit a preference model of one's own on labelled datasets, for `screen` and `generate` to judge labels by."""
+    return training.make(datasets, plan, screening, progress)
 
 
 def expect(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
+    from pipeline.training import Plan
 
 
 def behaviour_from(
@@ -75,6 +76,50 @@ def find(reference: str, generated: Path | None, settings: Settings, out: Path |
     if found.withdrawn:
         progress.note(f"WITHDRAWN: {found.label}: {found.withdrawn}")
     return found
+
+
+def with_behaviour(
+    reference: str, generated: Path | None, settings: Settings, progress: Progress
+) -> tuple[Dataset, Behaviour]:
+    """A dataset and what it is about."""
+    found = find(reference, generated, settings, None, progress)
+    return found, behaviour_of(found, None, None, None, progress)
+
+
+def plan_of_training(
+    folder: Path,
+    filters: Sequence[str] | None,
+    labels: str,
+    features: str,
+    size: int,
+    seed: int | None,
+    settings: Settings,
+) -> Plan:
+    """What `--train` is to fit: a head, or the calibration of the preference model that `--filter` names."""
+    from pipeline.screen import load_filters
+    from pipeline.training import Plan
+
+    chosen = load_filters(filters or ["preference:by=trained"])
+    if [each.name for each in chosen] != ["preference"] or "+" in chosen[0].options["by"]:
+        raise UsageError("--train takes one --filter, preference:by=NAME, which names one preference model")
+    options = {key: value for key, value in chosen[0].options.items() if key not in ("by", "threshold", "head")}
+    by = chosen[0].options["by"]
+    seed = settings.seed if seed is None else seed
+    return Plan(folder, labels, by, features, options, seed, size)  # type: ignore[arg-type]
+
+
+def screening_for_training(
+    connections: Connections, plan: Plan, judge: str | None, reward_model: str | None, settings: Settings
+) -> Screening:
+    """The models that training uses; the embedder groups siblings, where there is one."""
+    from pipeline import prompts
+    from pipeline.screen import BY_REWARD
+
+    reward = (reward_model or settings.reward_model) if plan.by == BY_REWARD else None
+    if plan.by == BY_REWARD and reward is None:
+        raise UsageError("calibrating a reward model needs its name: --reward-model NAME")
+    anything = prompts.describe("a person who answers questions")
+    return connections.screening(anything, judge or settings.judge, settings.embedder, reward)
 
 
 def root_of(generated: Path | None, settings: Settings) -> Path:
