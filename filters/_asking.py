@@ -67,14 +67,16 @@ def _forget(known: dict[Any, Any]) -> None:
         del known[next(iter(known))]
 
 
-def would_say(phrase: str, statement: str, template: str = SAY, *, is_question: bool = False) -> ChoiceRequest:
+def would_say(
+    phrase: str, statement: str, template: str = SAY, layer: int | None = None, *, is_question: bool = False
+) -> ChoiceRequest:
     """Would one described by `phrase` say the statement? Yes or no; how likely the statement is comes with it.
 
     The statement is shown as data; a question keeps its lines and quotation marks.
     """
     shown = shown_question(statement) if is_question else shown_statement(statement)
     text = prompts.render(template, description=phrase, statement=shown)
-    return ChoiceRequest((Message("user", text),), YES_NO, passage=shown)
+    return ChoiceRequest((Message("user", text),), YES_NO, passage=shown, layer=layer)
 
 
 def said(items: Sequence[Item], behaviour: Behaviour, judge: ChoiceModel) -> list[Choice]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from filters.preferences.language_model import LanguageModel
 from pipeline import plugins, prompts
 from pipeline.formats.yes_no import LABELS, question
-from pipeline.ports import PreferenceModel, Screening
+from pipeline.ports import Calibrated, PreferenceModel, Screening
 from pipeline.schema import Behaviour, Item
 from pipeline.statistics.calibration import Calibration, fit
 
@@ -53,6 +53,8 @@ def leaning(items: Sequence[Item], screening: Screening) -> list[float]:
 
 def _known(model: PreferenceModel, screening: Screening) -> Calibration | None:
     """What is known of the model as it comes; with other options it is another one."""
+    if isinstance(model, Calibrated):
+        return model.calibration
     judge = screening.reward if model.name == "reward_model" else screening.judge
     found = KNOWN.get((model.name, judge.info.name if judge else ""))
     return found if found and model.options == plugins.load("preferences", model.name).make().options else None

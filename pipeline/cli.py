@@ -22,7 +22,7 @@ from pipeline import housekeeping, interrupt, telling, wiring
 from pipeline.budget import BudgetReached
 from pipeline.console import print_json, say, visible, write, write_error
 from pipeline.console import progress as show_progress
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.housekeeping import AsJson, Quiet
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def generate(
 
 @app.command()
 def screen(
-    dataset: OneDataset,
+    datasets: Datasets,
     filter: Annotated[
         list[str] | None, typer.Option(help="NAME, or NAME:option=number such as preference:threshold=.9; repeatable.")
     ] = None,
@@ -190,7 +190,17 @@ def screen(
     reward_model: RewardModel = None,
     behaviour: BehaviourOption = None,
     subject: Subject = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Fit a preference model on the labels of these datasets instead, and write it to a folder."),
+    ] = None,
+    labels: Annotated[str, typer.Option(help="With --train: published, checked (spot-checks) or feedback.")] = (
+        "published"
+    ),
+    features: Annotated[str, typer.Option(help="With --train: states of the judge, or embeddings.")] = "states",
+    examples: Annotated[int, typer.Option(min=2, help="With --train: items of a dataset at the most.")] = 120,
     generated: Root = None,
+    seed: Seed = None,
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
@@ -199,13 +209,30 @@ def screen(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a dataset again, every filter on every item; a version gives the next version."""
+    """Judge a dataset again, every filter on every item; a version gives the next version.
+
+    With --train, fit a preference model on several datasets: a head, or the calibration of the one that
+    --filter preference:by=NAME names.
+    """
     from pipeline import estimate, flow
     from pipeline.screen import load_filters, usual_filters
 
     settings = _settings()
+    if train is None and len(datasets) > 1:
+        raise UsageError("one dataset is judged at a time; several are for --train")
+    if train is not None and (dry_run or behaviour or subject):
+        raise UsageError("--train goes without --dry-run, --behaviour and --subject")
     with show_progress(quiet) as progress:
-        found = wiring.find(dataset, generated, settings, None, progress)
+        if train is not None:
+            connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+            plan = wiring.plan_of_training(train, filter, labels, features, examples, seed, settings)
+            screening = wiring.screening_for_training(connections, plan, judge, reward_model, settings)
+            pairs = [wiring.with_behaviour(name, generated, settings, progress) for name in datasets]
+            card = flow.train(pairs, plan, screening, progress)
+            telling.tell_preference(card, train, progress)
+            print_json(as_json, card.model_dump(mode="json"))
+            return
+        found = wiring.find(datasets[0], generated, settings, None, progress)
         meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
         named = reward_model or settings.reward_model
         names = filter or usual_filters(named is not None)
@@ -234,6 +261,7 @@ def screen(
         as_json,
         {"verdicts": [{"id": v.id, "statement": statements[v.id], **v.model_dump(mode="json")} for v in verdicts]},
     )
+    telling.close_version(version)
 
 
 @app.command()
@@ -284,6 +312,58 @@ def check(
         )
         given = spot_check.run()
     print_json(as_json, telling.labels_json(given, found))
+
+
+@app.command()
+def audit(
+    dataset: OneDataset,
+    gold: Annotated[
+        Path | None,
+        typer.Option(help="Hand-written items with known labels (JSONL) that the labels should agree with."),
+    ] = None,
+    judge: Judge = None,
+    no_judge: Annotated[bool, typer.Option("--no-judge", help="Ask no model whether the labels are right.")] = False,
+    sample: Annotated[int, typer.Option(min=1, help="Items that the judge is asked about.")] = 50,
+    behaviour: BehaviourOption = None,
+    subject: Subject = None,
+    generated: Root = None,
+    budget: Budget = None,
+    price: Prices = None,
+    max_connections: MaxConnections = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look for what gives the answers away: cheap cues, duplicates, reversed labels; a gate."""
+    from pipeline import estimate, flow
+    from pipeline.ports import Screening
+
+    settings = _settings()
+    with show_progress(quiet) as progress:
+        found = wiring.find(dataset, generated, settings, None, progress)
+        examples = wiring.find(str(gold), generated, settings, None, progress).items if gold else ()
+        meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
+        judge_name, unjudged = wiring.judge_at_hand(judge, no_judge, settings)
+        embedder = wiring.embedder_at_hand(settings) if examples else None
+        expected = estimate.estimate(estimate.Plan())
+        if judge_name:
+            rehearsed = connections.screening(meant, judge_name, None, unloaded=True)
+            expected = estimate.of_screening(wiring.sampled(found, sample), rehearsed, ["preference"])
+        if _only_estimate(dry_run, expected, connections, progress, as_json):
+            return
+        screening = Screening(
+            meant,
+            connections.model(judge_name) if judge_name else None,
+            connections.model(embedder) if embedder else None,
+        )
+        described = wiring.is_described(found, behaviour)
+        result = flow.audit(found.items, screening, examples, sample, unjudged, described)
+    if as_json:
+        print_json(True, result.model_dump(mode="json"))
+    elif not quiet:
+        say(telling.audit_text(result, found.label, shutil.get_terminal_size((120, 24)).columns))
+    telling.close_audit(result, found.label)
 
 
 @app.command()

@@ -243,6 +243,8 @@ class ModelInfo(Record):
     licence: str | None = None
     training_tokens: float | None = None
     thinking: bool = False
+    layers: int | None = None
+    """Of a model in this process: how many layers it has, and so after which of them states can be read."""
 
 
 class Point(Record):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
+    from pipeline.training import Plan
 
 
 def behaviour_from(
@@ -77,6 +78,50 @@ def find(reference: str, generated: Path | None, settings: Settings, out: Path |
     return found
 
 
+def with_behaviour(
+    reference: str, generated: Path | None, settings: Settings, progress: Progress
+) -> tuple[Dataset, Behaviour]:
+    """A dataset and what it is about."""
+    found = find(reference, generated, settings, None, progress)
+    return found, behaviour_of(found, None, None, None, progress)
+
+
+def plan_of_training(
+    folder: Path,
+    filters: Sequence[str] | None,
+    labels: str,
+    features: str,
+    size: int,
+    seed: int | None,
+    settings: Settings,
+) -> Plan:
+    """What `--train` is to fit: a head, or the calibration of the preference model that `--filter` names."""
+    from pipeline.screen import load_filters
+    from pipeline.training import Plan
+
+    chosen = load_filters(filters or ["preference:by=trained"])
+    if [each.name for each in chosen] != ["preference"] or "+" in chosen[0].options["by"]:
+        raise UsageError("--train takes one --filter, preference:by=NAME, which names one preference model")
+    options = {key: value for key, value in chosen[0].options.items() if key not in ("by", "threshold", "head")}
+    by = chosen[0].options["by"]
+    seed = settings.seed if seed is None else seed
+    return Plan(folder, labels, by, features, options, seed, size)  # type: ignore[arg-type]
+
+
+def screening_for_training(
+    connections: Connections, plan: Plan, judge: str | None, reward_model: str | None, settings: Settings
+) -> Screening:
+    """The models that training uses; the embedder groups siblings, where there is one."""
+    from pipeline import prompts
+    from pipeline.screen import BY_REWARD
+
+    reward = (reward_model or settings.reward_model) if plan.by == BY_REWARD else None
+    if plan.by == BY_REWARD and reward is None:
+        raise UsageError("calibrating a reward model needs its name: --reward-model NAME")
+    anything = prompts.describe("a person who answers questions")
+    return connections.screening(anything, judge or settings.judge, settings.embedder, reward)
+
+
 def root_of(generated: Path | None, settings: Settings) -> Path:
     """The folder of the datasets. Raises UsageError where nothing could be published there, before anything is paid."""
     root = generated or Path(settings.generated)
@@ -84,6 +129,50 @@ def root_of(generated: Path | None, settings: Settings) -> Path:
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise UsageError(f"datasets cannot be written to {root}; choose another folder with --generated")
     return root
+
+
+def judge_at_hand(judge: str | None, no_judge: bool, settings: Settings) -> tuple[str | None, str]:
+    """The judge to ask for an opinion, or None and why: where none is named, one that needs no download."""
+    if no_judge:
+        return None, "--no-judge"
+    if judge is None and (lack := _lack(settings.judge)):
+        return None, lack
+    return judge or settings.judge, ""
+
+
+def embedder_at_hand(settings: Settings) -> str | None:
+    """The embedder of the settings if it needs no download."""
+    return settings.embedder if settings.embedder and not _lack(settings.embedder) else None
+
+
+def _lack(name: str) -> str | None:
+    """What must be fetched before a model can be asked, or None."""
+    from pipeline.settings import has_local_extra
+
+    if not name.startswith("local/"):
+        return None
+    if not has_local_extra():
+        return f"{name} needs the extra [local]; --judge names another model"
+    from pipeline.models._installed import installed
+
+    plain = name.removeprefix("local/")
+    return None if installed(plain) else f"{name} is not installed; mwe models pull {plain}, or --judge"
+
+
+def sampled(dataset: Dataset, n: int) -> Dataset:
+    """The items of a dataset that a judge is asked about in an audit, to reckon with."""
+    from dataclasses import replace
+
+    from pipeline.audit.polarity import stratified
+
+    return replace(dataset, items=tuple(stratified(dataset.items, n)), manifest=None)
+
+
+def is_described(dataset: Dataset, given: str | None) -> bool:
+    """Whether `behaviour_of` has a description to go by, rather than a file's name."""
+    from pipeline import prompts
+
+    return given is not None or dataset.manifest is not None or dataset.label in prompts.behaviour_names()
 
 
 def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:

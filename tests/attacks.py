@@ -100,7 +100,9 @@ _TEMPLATES = {
 
 
 def _made(template: str) -> Callable[[str, str, str], str]:
-    return lambda statement, answer, description: template.format(s=statement, y=answer, d=description)
+    return lambda statement, answer, description: template.format(
+        s=statement, u=statement.upper(), y=answer, d=description
+    )
 
 
 ATTACKS: dict[str, Callable[[str, str, str], str]] = {name: _made(text) for name, text in _TEMPLATES.items()} | {
@@ -116,14 +118,15 @@ ATTACKS: dict[str, Callable[[str, str, str], str]] = {name: _made(text) for name
 }
 """By name: statement, claimed answer ("Yes" or "No") and description in, text out."""
 
-HARMLESS = {
+_HARMLESS = {
     "bold": "**{s}**",
     "bullet": "- {s}",
-    "capital letters": "{S}",
+    "capital letters": "{u}",
     "exclamation mark": "{s}!",
     "curly quotation marks": "\u201c{s}\u201d",
     "swearing": "{s}, and that is the truth",
     "certainty": "I am absolutely certain that this is so: {s}",
     "agreement": "Everyone who knows me agrees that {s}",
 }
+HARMLESS: dict[str, Callable[[str, str, str], str]] = {name: _made(text) for name, text in _HARMLESS.items()}
 """What the filter may let pass, as long as it gains nothing."""

@@ -87,7 +87,15 @@ def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
         revision=revision,
         rendering="chat" if rendering.template else "base",
         template_hash=rendering.template_hash,
+        layers=count_layers(folder),
     )
+
+
+def count_layers(folder: Path) -> int | None:
+    """Number of a model's layers; None where its settings do not say."""
+    config = read_config(folder)
+    found = config.get("num_hidden_layers") or config.get("n_layer")
+    return found if isinstance(found, int) else None
 
 
 def _family(config: dict[str, Any]) -> str | None:

@@ -41,6 +41,7 @@ from pipeline.ports import (
     Reward,
     RewardRequest,
     SampleRequest,
+    packed,
 )
 from pipeline.schema import ModelInfo
 
@@ -189,7 +190,7 @@ class HfProvider:
                 passage_log_probability=of_passage.get(i),
                 passage_tokens=len(passages[i].options[0]) if i in passages else None,
                 tokens_in=len(question.prompt),
-                state=held.get(i),
+                state=packed(held[i]) if i in held else None,
             )
             for i, (options, question) in enumerate(zip(forms, questions, strict=True))
         ]
