@@ -76,6 +76,7 @@ def main() -> None:
             f"{kind} that raise their score": sum(shift.raises for shift in shifts),
             f"{kind} caught": sum(bool(shift.caught) for shift in shifts),
             f"{kind} that raise it and are not caught": sum(shift.raises and not shift.caught for shift in shifts),
+            f"{kind} that would pass without the injection filter": sum(not shift.turned_down for shift in shifts),
             f"{kind} that pass every filter": sum(not shift.caught and not shift.turned_down for shift in shifts),
         }
     for figure, value in counts.items():
