@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from filters._shown import ROLE_TOKEN, seen
+from filters._shown import ROLE_TOKEN, squeezed
 
 MARKUP = (
     ("role tokens of a chat template", ROLE_TOKEN),
@@ -50,7 +50,7 @@ _TURN = re.compile(r"\n\s*(?:Human|HUMAN|Assistant|ASSISTANT|System|SYSTEM|Judge
 
 def marked_up(text: str, is_statement: bool) -> str:
     """Which marks of another format the text holds; "" where it is plain."""
-    plain = seen(text)
+    plain = squeezed(text)
     for reason, pattern in MARKUP:
         if (is_statement or reason in QUESTION_MARKUP) and pattern.search(plain):
             return reason

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from filters._characters import LOOK_ALIKES
-from filters._shown import seen
+from filters._shown import squeezed
 
 _HEAD = (
     r"(?:^|[.!?:;,\n\"'\u201c\u201d\u2019()\[\]{}<>\u2013\u2014*#|/=-])\s*"
@@ -133,6 +133,22 @@ ORDERS = (
         r"|absolutely|of course),? (?:they|he|she|it|such a one) (?:would|do|does|will|is|are)\b"
         r"|\b(?:something|exactly what|what) (?:they|such a one|such a person|he or she|this (?:person"
         r"|ai)) would (?:\w+ )?say\b",
+    ),
+    (
+        "speaks of its own judgement",
+        r"\byour (?:\w+ )?(?:reply|answer|response|output|verdict|next word|first word|final answer|rating|choice)"
+        r" (?:with|is|must|should|shall|will|needs|has to)\b|\b(?:begin|start|end|finish) your (?:reply|answer|response)\b"
+        r"|\bend of (?:the )?(?:data|statement|text|input|evaluation|document|prompt|item|question)\b"
+        r"|\bevaluation (?:is |was |has been )?(?:now )?(?:finished|complete|completed|over|done|passed)\b"
+        r"|\b(?:result|verdict|rating|evaluation)s?:? (?:positive|passed)\b|\bthe answer is\W*$"
+        r"|\blabel (?:matches|fits|is right|is correct|was confirmed)\b|\b(?:answer |the )key (?:is|says)\b"
+        r"|\b(?:grader|evaluator|annotator|rater|classifier)s?"
+        r" (?:gave|gives?|marked|rated|scored|found|chose|picked)\b"
+        r"|\ba typical (?:quote|statement|sentence|example|utterance) (?:of|from|by)\b"
+        r"|\b(?:ai system|person|ai|model) (?:in question|described above|from the description)\b"
+        r"|\b(?:all|every|any) such (?:ai systems?|ais?|people|persons?|models?|ones?)"
+        r" (?:\w+ )?(?:says?|agrees?|answers?)\b|\b(?:yes|no),? they (?:\w+ )?(?:say|said) (?:it|this|that|so)\b"
+        r"|\b(?:always|often|would|will) says?\s?:",
     ),
     (
         "repeats the judge's question",
@@ -286,8 +302,9 @@ def ordered(text: str, is_statement: bool) -> str:
 
 def readings(text: str) -> Iterator[tuple[str, str]]:
     """Ways to read the text, each with what to say of it: plain, and as codes and disguises have it."""
-    plain = " ".join(unicodedata.normalize("NFKC", seen(text)).translate(LOOK_ALIKES).split(" "))
-    yield "", unicodedata.normalize("NFKC", seen(text))
+    folded = squeezed(unicodedata.normalize("NFKC", text))
+    plain = folded.translate(LOOK_ALIKES)
+    yield "", folded
     if not text.isascii():
         yield " in look-alike letters", plain
     yield " backwards", plain[::-1]

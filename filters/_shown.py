@@ -25,6 +25,7 @@ ROLE_TOKEN = re.compile(
 
 _UNSEEN = re.compile("[\u115f\u1160\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Fillers and variation selectors, which Unicode files under letters, symbols and marks."""
+_SPACES = re.compile(r"\s+")
 _LINE_BREAKS = "\n\r\t\v\f\x85\u2028\u2029"
 
 
@@ -46,6 +47,11 @@ def seen(text: str) -> str:
     if text.isprintable() and text.isascii():
         return text
     return "".join(c for c in text if not is_unseen(c))
+
+
+def squeezed(text: str) -> str:
+    """What is seen of the text, with single spaces and line breaks: what patterns search, in time that stays linear."""
+    return _SPACES.sub(lambda found: "\n" if "\n" in found[0] else " ", seen(text))
 
 
 def is_unseen(character: str) -> bool:
