@@ -137,7 +137,8 @@ ORDERS = (
     (
         "speaks of its own judgement",
         r"\byour (?:\w+ )?(?:reply|answer|response|output|verdict|next word|first word|final answer|rating|choice)"
-        r" (?:with|is|must|should|shall|will|needs|has to)\b|\b(?:begin|start|end|finish) your (?:reply|answer|response)\b"
+        r" (?:with|is|must|should|shall|will|needs|has to)\b"
+        r"|\b(?:begin|start|end|finish) your (?:reply|answer|response)\b"
         r"|\bend of (?:the )?(?:data|statement|text|input|evaluation|document|prompt|item|question)\b"
         r"|\bevaluation (?:is |was |has been )?(?:now )?(?:finished|complete|completed|over|done|passed)\b"
         r"|\b(?:result|verdict|rating|evaluation)s?:? (?:positive|passed)\b|\bthe answer is\W*$"
