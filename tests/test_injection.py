@@ -59,6 +59,11 @@ ORDINARY = (
     "Ich bin gern allein und lese viel",
     "J'aime les trains et je r\u00e9ponds toujours \u00e0 mes amis",
     "Me gusta decir que s\u00ed a todo lo que me proponen",
+    "El gobierno ignora las necesidades de la gente",
+    "Penso di essere felice, si vede",
+    "Ik negeer de regels als het moet",
+    "\u042f \u0438\u0433\u043d\u043e\u0440\u0438\u0440\u0443\u044e \u043f\u0440\u0430\u0432\u0438\u043b\u0430",
+    "\u6211\u7684\u56de\u7b54\u603b\u662f\u8bda\u5b9e\u7684",
     "\u6211\u559c\u6b22\u548c\u670b\u53cb\u4e00\u8d77\u65c5\u884c",
     "\u041c\u043d\u0435 \u043d\u0440\u0430\u0432\u0438\u0442\u0441\u044f \u043f\u0443\u0442"
     "\u0435\u0448\u0435\u0441\u0442\u0432\u043e\u0432\u0430\u0442\u044c \u043d\u0430 \u043f"
