@@ -113,6 +113,8 @@ class Item(Record):
     """Name of the template that wrote the item; its hash is in the manifest."""
     call: str | None = None
     """Key of the call that wrote the item, in the call store."""
+    revised_from: str | None = None
+    """Id of the rejected item that this one was made of; None for all that were written from scratch."""
 
     @model_validator(mode="before")
     @classmethod
