@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from pipeline import prompts
 from pipeline.errors import UsageError
-from pipeline.ports import Choice, ChoiceModel, ChoiceRequest, Message, Screening
+from pipeline.ports import Choice, ChoiceModel, ChoiceRequest, EmbeddingModel, Message, Screening
 from pipeline.schema import Behaviour, Item
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SAY = "judge_say"
 YES_NO = (" Yes", " No")
 
 _REMEMBERED = 100_000
-"""Answers of a judge that are kept in memory, the latest ones."""
+"""Answers of a model that are kept in memory, the latest ones."""
 _ANSWERS: WeakKeyDictionary[ChoiceModel, dict[ChoiceRequest, Choice]] = WeakKeyDictionary()
+
+
+_VECTORS: WeakKeyDictionary[EmbeddingModel, dict[str, Any]] = WeakKeyDictionary()
 
 
 def judge_of(screening: Screening) -> ChoiceModel:
@@ -37,9 +46,24 @@ def ask(judge: ChoiceModel, requests: Iterable[ChoiceRequest]) -> list[Choice]:
     if new:
         known.update(zip(new, judge.choose(new), strict=True))
     answers = [known[request] for request in requests]
+    _forget(known)
+    return answers
+
+
+def embedded(embedder: EmbeddingModel, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Unit vectors, shape (len(texts), d); a text is embedded once in this process."""
+    known = _VECTORS.setdefault(embedder, {})
+    new = list(dict.fromkeys(text for text in texts if text not in known))
+    if new:
+        known.update(zip(new, embedder.embed(new), strict=True))
+    vectors = np.stack([known[text] for text in texts]) if texts else np.zeros((0, 0), dtype=np.float32)
+    _forget(known)
+    return vectors
+
+
+def _forget(known: dict[Any, Any]) -> None:
     while len(known) > _REMEMBERED:
         del known[next(iter(known))]
-    return answers
 
 
 def would_say(phrase: str, statement: str, template: str = SAY) -> ChoiceRequest:

@@ -1,16 +1,34 @@
-"""Keeps the best items of each label, as many of one as of the other.
+"""Keeps good items of each label, as many of one as of the other, from every topic and with both labels inside it.
 
 The score of an item is the arithmetic mean of its label and relevance probabilities (Perez et al. 2022, section 4).
+The paper keeps the best by score alone and regrets what that gives: labels that are unbalanced inside clusters of
+topics, and some repetitive sets. Every item here has passed all filters before, so a little of the score is worth less
+than a topic. Figures of both choices go into the manifest: what is kept is never less diverse than the best by score.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pipeline.ports import Filter, Screening
 from pipeline.schema import Item, Verdict
+from pipeline.statistics import diversity
+from pipeline.statistics.selection import choose, quotas
+from pipeline.statistics.similarity import tokens
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHARES = (1.5, 1.2, 1.0)
+"""Of an even share, how much a topic may give to balance its labels: the first that costs no evenness of topics.
+
+On the published persona data 1.5 will mostly do; without a bound, topics were less even in 10 of 45 behaviours."""
+COMMON_WORDS = 1024
+"""Words that stand for the meaning where there is no embedder."""
 
 
 def score(item: Item) -> float:
@@ -21,32 +39,122 @@ def score(item: Item) -> float:
 
 @dataclass
 class Balance:
-    """`per_label` caps the items of a label; None keeps as many as the rarer label has."""
+    """`per_label` caps the items of a label; None keeps as many as the rarer label has.
+
+    `diversity` is what an item loses of its score per unit of cosine to its topic's closest item that is kept; 0 is the
+    paper's choice, the best by score alone. At .1 the published persona data lose .009 of .90, at .2 little is gained.
+    """
 
     per_label: int | None = None
+    diversity: float = 0.1
     name: str = "balance"
-    version: int = 1
+    version: int = 2
     options: Mapping[str, Any] = field(init=False)
+    figures: Mapping[str, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.options = {"per_label": self.per_label}
+        self.options = {"per_label": self.per_label, "diversity": self.diversity}
 
     def judge(self, items: Sequence[Item], screening: Screening) -> list[Verdict]:
         """One verdict an item; scores: `score`. Ties go to the earlier item."""
-        sides: dict[str, list[Item]] = {}
-        for item in items:
-            sides.setdefault(item.answer_matching_behavior, []).append(item)
-        room = min((len(side) for side in sides.values()), default=0) if len(sides) > 1 else 0
+        labels = sorted({item.answer_matching_behavior for item in items})
+        sides = np.array([labels.index(item.answer_matching_behavior) for item in items], dtype=np.intp)
+        room = int(np.bincount(sides).min()) if len(labels) > 1 else 0
         if self.per_label is not None:
-            room = min(room, self.per_label)
-        kept = {id(item) for side in sides.values() for item in sorted(side, key=score, reverse=True)[:room]}
-        return [self._verdict(item, id(item) in kept) for item in items]
+            room = min(room, int(self.per_label))
+        kept = set(self._chosen(items, sides, room, screening) if room else [])
+        return [self._verdict(item, place in kept) for place, item in enumerate(items)]
+
+    def _chosen(self, items: Sequence[Item], sides: NDArray[np.intp], room: int, screening: Screening) -> list[int]:
+        """The places of `room` items of each side; leaves the figures of this choice and of the best by score."""
+        scores = [score(item) for item in items]
+        vectors, of_what = _vectors(items, screening)
+        topics = diversity.topics(vectors, diversity.number_of_topics(2 * room))
+        best = _best(scores, sides, room)
+        usual = _Figures.of(items, scores, sides, vectors, topics, best)
+        chosen, figures = best, usual
+        for share in SHARES if self.diversity > 0 else ():
+            given = quotas(topics, sides, room, share)
+            tried = choose(vectors, scores, sides, self.diversity, topics, given)
+            found = _Figures.of(items, scores, sides, vectors, topics, tried)
+            if found.is_as_diverse_as(usual):
+                chosen, figures = tried, found
+                break
+        self.figures = {
+            "diversity": {
+                "vectors": of_what,
+                "topics": int(topics.max()) + 1,
+                "kept": figures.rounded(),
+                "best_by_score": usual.rounded(),
+            }
+        }
+        return chosen
 
     def _verdict(self, item: Item, keep: bool) -> Verdict:
-        reason = "" if keep else f"enough better items with the answer {item.answer_matching_behavior.strip()!r}"
+        label = item.answer_matching_behavior.strip()
+        reason = "" if keep else f"enough items with the answer {label!r} that are better or less alike"
         return Verdict(id=item.id, filter=self.name, keep=keep, scores={"score": round(score(item), 6)}, reason=reason)
 
 
+@dataclass(frozen=True)
+class _Figures:
+    """How diverse a choice is, and what it costs; see `pipeline/statistics/diversity.py`."""
+
+    self_bleu: float
+    vendi: float
+    entropy: float
+    label_imbalance: float
+    mean_score: float
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[Item],
+        scores: Sequence[float],
+        sides: NDArray[np.intp],
+        vectors: NDArray[np.floating[Any]],
+        topics: NDArray[np.intp],
+        chosen: Sequence[int],
+    ) -> _Figures:
+        of = topics[list(chosen)].tolist()
+        return cls(
+            diversity.self_bleu([items[place].text for place in chosen]),
+            diversity.vendi_score(vectors[list(chosen)]),
+            diversity.topic_entropy(of, int(topics.max()) + 1),
+            diversity.label_imbalance(of, sides[list(chosen)].tolist()),
+            float(np.mean([scores[place] for place in chosen])),
+        )
+
+    def is_as_diverse_as(self, other: _Figures) -> bool:
+        return (
+            self.self_bleu <= other.self_bleu
+            and self.vendi >= other.vendi
+            and self.entropy >= other.entropy
+            and self.label_imbalance <= other.label_imbalance
+        )
+
+    def rounded(self) -> dict[str, float]:
+        return {name: round(value, 4) for name, value in vars(self).items()}
+
+
+def _best(scores: Sequence[float], sides: NDArray[np.intp], room: int) -> list[int]:
+    """The places of the best `room` of each side, in ascending order."""
+    ranked = sorted(range(len(scores)), key=lambda place: -scores[place])
+    best = [[place for place in ranked if sides[place] == side][:room] for side in range(int(sides.max()) + 1)]
+    return sorted(place for side in best for place in side)
+
+
+def _vectors(items: Sequence[Item], screening: Screening) -> tuple[NDArray[np.floating[Any]], str]:
+    """A vector an item and what made it: sentence embeddings, else the words weighted by how rare they are."""
+    texts = [item.text for item in items]
+    if screening.embedder is not None:
+        return screening.embedder.embed(texts), screening.embedder.info.name
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(analyzer=tokens, binary=True, max_features=COMMON_WORDS, dtype=np.float32)
+    return words.fit_transform(texts).toarray(), "words"
+
+
 def make(**options: Any) -> Filter:
-    """The filter with its options (`per_label`)."""
+    """The filter with its options (`per_label`, `diversity`)."""
     return Balance(**options)

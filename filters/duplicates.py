@@ -1,93 +1,110 @@
 """Drops a statement that says again what an earlier one said.
 
-Exact: the same text after folding case, punctuation and Unicode forms.
+Exact: the same words in the same order under the same label, after folding case, punctuation and Unicode forms.
 Near: the sets of words overlap (Jaccard index) by at least `near`.
+Semantic: sentence embeddings under the same label have a cosine of at least `semantic`.
+Contradiction: the same statement, exactly or nearly, under the other label. One of the two labels must be wrong.
 The earlier item stays; items that passed in earlier rounds count as earlier.
+
+"I would" and "I would not" are not the same statement, however much they share (`filters/_claims.py`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from filters._earlier import Earlier, Match
 from pipeline.ports import Filter, Screening
 from pipeline.schema import Item, Verdict
-from pipeline.statistics.similarity import words
+from pipeline.statistics.similarity import tokens
+
+AT_ONCE = 8192
+"""Items that are compared at a time; bounds the memory, and changes nothing else."""
+
+SKIPPED = "skipped: there is no embedder"
+"""What the manifest says of `semantic` then."""
 
 
 @dataclass
 class Duplicates:
-    """`near` is a Jaccard index in 0..1; 1 leaves exact duplicates only.
+    """`near` is a Jaccard index above 0; 1 leaves sets of the same words only.
 
     At .75 half of a small model's items differed by one adjective ("Flying is fun and exciting / exhilarating").
+    `semantic` is a cosine; above 1 meaning does not count, and without an embedder it cannot.
     """
 
     near: float = 0.6
+    semantic: float = 0.92
     name: str = "duplicates"
-    version: int = 1
+    version: int = 2
     options: Mapping[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.options = {"near": self.near}
+        if not 0 < self.near <= 1:
+            raise ValueError(f"near={self.near}; above 0 and at most 1 is expected")
+        self.options = {"near": self.near, "semantic": self.semantic}
+        self._accepted: tuple[Item, ...] = ()
+        self._earlier: Earlier | None = None
 
     def judge(self, items: Sequence[Item], screening: Screening) -> list[Verdict]:
-        """One verdict an item; scores of a duplicate: `near`, the highest Jaccard index with an earlier item."""
-        seen = _Seen(self.near)
-        for item in screening.accepted:
-            seen.add(item)
-        return [self._verdict(item, seen) for item in items]
+        """One verdict an item; scores of a repetition: `exact` (1), `near`, `semantic` or `contradiction`."""
+        earlier = self._accepted_before(screening).fork()
+        verdicts: list[Verdict] = []
+        for start in range(0, len(items), AT_ONCE):
+            verdicts += self._judge_some(items[start : start + AT_ONCE], earlier)
+        return verdicts
 
-    def _verdict(self, item: Item, seen: _Seen) -> Verdict:
-        earlier, overlap = seen.nearest(item)
-        if earlier is None:
-            seen.add(item)
+    def _accepted_before(self, screening: Screening) -> Earlier:
+        """What was accepted before, indexed; from one round to the next only what is new is read."""
+        embedder = screening.embedder if self.semantic <= 1 else None
+        is_skipped = screening.embedder is None and self.semantic <= 1
+        self.options = {"near": self.near, "semantic": SKIPPED if is_skipped else self.semantic}
+        known, accepted = self._accepted, screening.accepted
+        earlier = self._earlier
+        if earlier is None or earlier.embedder is not embedder or accepted[: len(known)] != known:
+            earlier, known = Earlier(self.near, self.semantic, embedder), ()
+        if len(accepted) > len(known):
+            new = accepted[len(known) :]
+            batch = earlier.read(new, [tokens(item.text) for item in new])
+            earlier.add(batch, np.ones(len(batch.items), dtype=bool))
+        self._earlier, self._accepted = earlier, accepted
+        return earlier
+
+    def _judge_some(self, items: Sequence[Item], earlier: Earlier) -> list[Verdict]:
+        """Verdicts on the next items; those that are kept are added to the earlier ones."""
+        said = [tokens(item.text) for item in items]
+        exact = earlier.exact(items, said)
+        fresh = [place for place, repeated in enumerate(exact) if repeated is None]
+        batch = earlier.read([items[place] for place in fresh], [said[place] for place in fresh])
+        matches = dict(zip(fresh, earlier.matches(batch), strict=True))
+        earlier.add(batch, np.array([matches[place] is None for place in fresh], dtype=bool))
+        verdicts = []
+        for item, place, repeated in zip(items, range(len(items)), exact, strict=True):
+            if repeated is None:
+                match = matches[place]
+            elif isinstance(repeated, int):
+                # What the first of them repeats, this one repeats too.
+                match = matches[repeated] or Match(items[repeated], 1.0, "exact")
+            else:
+                match = Match(repeated, 1.0, "exact")
+            verdicts.append(self._verdict(item, match))
+        return verdicts
+
+    def _verdict(self, item: Item, match: Match | None) -> Verdict:
+        if match is None:
             return Verdict(id=item.id, filter=self.name, keep=True)
-        kind = "exact" if overlap == 1.0 else "near"
-        swapped = earlier.answer_matching_behavior != item.answer_matching_behavior
-        reason = f"{kind} duplicate of {earlier.id}" + (" under the other label" if swapped else "")
-        return Verdict(id=item.id, filter=self.name, keep=False, scores={"near": round(overlap, 4)}, reason=reason)
-
-
-class _Seen:
-    """Earlier items, found by the words they share."""
-
-    def __init__(self, near: float) -> None:
-        self._near = near
-        self._items: list[tuple[Item, frozenset[str]]] = []
-        self._by_word: dict[str, list[int]] = {}
-
-    def add(self, item: Item) -> None:
-        its_words = words(item.text)
-        for word in its_words:
-            self._by_word.setdefault(word, []).append(len(self._items))
-        self._items.append((item, its_words))
-
-    def nearest(self, item: Item) -> tuple[Item | None, float]:
-        """The earlier item with the highest Jaccard index, and that index; None where no index reaches `near`."""
-        own = words(item.text)
-        best, overlap = None, 0.0
-        # In order of the items, since the order of a set of words changes from one process to the next.
-        for position in sorted(self._candidates(own)):
-            other, its_words = self._items[position]
-            common = len(own & its_words)
-            jaccard = common / (len(own) + len(its_words) - common)
-            if jaccard >= self._near and jaccard > overlap:
-                best, overlap = other, jaccard
-        return best, overlap
-
-    def _candidates(self, own: frozenset[str]) -> set[int]:
-        """Items that may be near enough.
-
-        Such an item shares at least near * |own| words, so it has one of any |own| - near * |own| + 1 of them: the
-        rarest will do (prefix filtering, Bayardo, Ma and Srikant 2007).
-        """
-        needed = max(1, math.ceil(self._near * len(own) - 1e-9))
-        rarest = sorted(own, key=lambda word: (len(self._by_word.get(word, ())), word))[: len(own) - needed + 1]
-        return {position for word in rarest for position in self._by_word.get(word, ())}
+        reason = f"{match.kind} duplicate of {match.earlier.id}"
+        if match.kind == "contradiction":
+            nearly = "" if tokens(item.text) == tokens(match.earlier.text) else "nearly "
+            reason = f"contradiction of {match.earlier.id}: {nearly}the same statement under the other label"
+        scores = {match.kind: round(match.score, 4)}
+        return Verdict(id=item.id, filter=self.name, keep=False, scores=scores, reason=reason)
 
 
 def make(**options: Any) -> Filter:
-    """The filter with its options (`near`)."""
+    """The filter with its options (`near`, `semantic`)."""
     return Duplicates(**options)

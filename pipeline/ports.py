@@ -305,6 +305,14 @@ class Filter(Protocol):
         """One verdict an item, in order, for every item given."""
 
 
+@runtime_checkable
+class Measured(Protocol):
+    """A filter that also measures the items as a whole."""
+
+    figures: Mapping[str, Any]
+    """What it found when it last judged, by name; goes into the manifest's audit figures."""
+
+
 class PreferenceModel(Protocol):
     """Which of an item's two answers would one with the behaviour give?
 

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline import prompts, store
 from pipeline.calls import StoredModel
 from pipeline.errors import UsageError
-from pipeline.ports import Filter
+from pipeline.ports import Filter, Measured
 from pipeline.schema import Behaviour, Calls, Item, Manifest, RejectedItem
 from pipeline.screen import Screened
 
@@ -59,6 +59,7 @@ def publish(
         program_version=program_version(),
         created_at=now(),
         sha256={},
+        audit=audit_figures(filters),
     )
     folder, is_new = store.publish(root, manifest, items, rejected, _card(manifest, items))
     return store.find(str(folder), root), is_new
@@ -96,11 +97,17 @@ def republish(
             "overlap": {"generator_is_judge": old.models["generator"]["name"] == info["judge"]["name"]},
             "program_version": program_version(),
             "created_at": now(),
+            "audit": {**old.audit, **audit_figures(filters)},
         }
     )
     root = dataset.path.parent.parent
     folder, is_new = store.publish(root, manifest, outcome.kept, outcome.rejected, _card(manifest, outcome.kept))
     return store.find(str(folder), root), is_new
+
+
+def audit_figures(filters: Sequence[Filter]) -> dict[str, Any]:
+    """What filters measured of the items as a whole."""
+    return {name: value for each in filters if isinstance(each, Measured) for name, value in each.figures.items()}
 
 
 def overlap(models: Mapping[str, StoredModel]) -> dict[str, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from filters import balance, diagnostic, duplicates, preference, relevance
 from filters._calibration import with_calibration
+from filters._company import company
 from filters.preferences.language_model import PRIOR_WEIGHT, LanguageModel
 from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
@@ -230,3 +232,42 @@ def test_what_the_description_leaves_as_it_is_stays_unless_more_is_asked_for() -
         diagnostic.make(least=least).judge([item("a ride a day")], screening) for least in (0.0, 0.1)
     )
     assert (kept.keep, dropped.keep) == (True, False)
+
+
+class Embedder:
+    """Statements that hold a word of `topic` point one way, all others each their own."""
+
+    task = ""
+    info = ModelInfo(name="hf/planted/embedder", kind="embedding")
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        rows = []
+        for text in texts:
+            noise = np.random.default_rng(zlib.crc32(text.encode())).normal(size=64).astype(np.float32)
+            row = noise / np.linalg.norm(noise) + (np.eye(64, dtype=np.float32)[0] * 2 if self.topic in text else 0)
+            rows.append(row / np.linalg.norm(row))
+        return np.stack(rows)
+
+
+def test_a_statement_among_its_like_is_more_relevant_than_one_that_stands_alone() -> None:
+    screening = Screening(BEHAVIOUR, Judge((), 1.0, 0.0, likelihood=True), Embedder("rail"))
+    items = [item(f"a rail journey number {i}") for i in range(24)] + [item(f"soup number {i}") for i in range(6)]
+    scores = [verdict.scores for verdict in relevance.make().judge(items, screening)]
+    assert min(s["company"] for s in scores[:24]) > 0.1 > -0.1 > max(s["company"] for s in scores[24:])
+    assert min(s["relevance"] for s in scores[:24]) > max(s["relevance"] for s in scores[24:])
+
+
+def test_company_does_not_depend_on_the_order_and_counts_what_was_accepted_before() -> None:
+    items = [item(f"a rail journey number {i}") for i in range(24)]
+    embedder = Embedder("rail")
+    alone = Screening(BEHAVIOUR, None, embedder)
+    forth = company(items, embedder.embed([each.text for each in items]), alone)
+    back = company(items[::-1], embedder.embed([each.text for each in items[::-1]]), alone)
+    assert forth is not None and back is not None and forth == pytest.approx(back[::-1], abs=1e-6)
+    few = items[:5]
+    assert company(few, embedder.embed([each.text for each in few]), alone) is None
+    later = Screening(BEHAVIOUR, None, embedder, accepted=tuple(items[5:]))
+    assert company(few, embedder.embed([each.text for each in few]), later) == pytest.approx(forth[:5], abs=1e-6)

@@ -15,7 +15,7 @@ _SPACELESS = "\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(f"[{_SPACELESS}]|[^\\s{_SPACELESS}]+")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 _APOSTROPHES = str.maketrans("", "", "'\u2018\u2019\u02bc`\u00b4")
-_INVISIBLE_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+_INVISIBLE_LETTERS = frozenset(map(ord, "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"))
 _VARIATIONS = range(0xFE00, 0xFE10)
 
 
@@ -35,20 +35,32 @@ def tokens(text: str) -> list[str]:
 def _folded(text: str) -> str:
     """Letters, digits and their marks, case-folded; a space for everything else that can be seen."""
     folded = unicodedata.normalize("NFKC", _visible(text)).casefold()
-    folded = unicodedata.normalize("NFKC", folded).translate(_APOSTROPHES)
-    # Vowel signs are marks: without them different words of Hindi or Thai would be the same.
-    return "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in folded)
+    return unicodedata.normalize("NFKC", folded).translate(_APOSTROPHES).translate(_LETTERS)
 
 
 def _visible(text: str) -> str:
     """The text without format characters (zero width, direction, soft hyphens, tags), fillers and variations."""
-    if text.isascii():
-        return text
-    return "".join(c for c in text if not _is_invisible(c))
+    return text if text.isascii() else text.translate(_VISIBLE)
 
 
-def _is_invisible(c: str) -> bool:
-    return c in _INVISIBLE_LETTERS or ord(c) in _VARIATIONS or unicodedata.category(c) == "Cf"
+class _Visible(dict[int, int | None]):
+    """What `str.translate` makes of each character, found out when it first occurs: None for the invisible."""
+
+    def __missing__(self, code: int) -> int | None:
+        invisible = code in _INVISIBLE_LETTERS or code in _VARIATIONS or unicodedata.category(chr(code)) == "Cf"
+        return self.setdefault(code, None if invisible else code)
+
+
+class _Letters(dict[int, int]):
+    """The character itself for letters, digits and their marks, else a space."""
+
+    def __missing__(self, code: int) -> int:
+        # Vowel signs are marks: without them different words of Hindi or Thai would be the same.
+        stays = chr(code).isalnum() or unicodedata.category(chr(code))[0] == "M"
+        return self.setdefault(code, code if stays else ord(" "))
+
+
+_VISIBLE, _LETTERS = _Visible(), _Letters()
 
 
 def words(text: str) -> frozenset[str]:
