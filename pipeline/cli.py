@@ -232,6 +232,9 @@ def check(
     seed: Seed = None,
     rater: Annotated[str | None, typer.Option(help="Your name, kept beside your labels.")] = None,
     blind: Annotated[bool, typer.Option(help="Hide the label until you have answered.")] = False,
+    labels: Annotated[
+        Path | None, typer.Option(help="Bring in labels made elsewhere, a JSONL file, instead of asking.")
+    ] = None,
     behaviour: BehaviourOption = None,
     generated: Root = None,
     out: Out = None,
@@ -249,6 +252,10 @@ def check(
     settings = _settings()
     with show_progress(quiet) as progress:
         found = wiring.find(dataset, generated, settings, out, progress)
+        if labels is not None:
+            brought = telling.bring_in_labels(found, labels, progress)
+            print_json(as_json, telling.labels_json(brought, found))
+            return
         meant = wiring.behaviour_of(found, behaviour, None, None, progress)
     with keys() as read_key:
         spot_check = SpotCheck(
@@ -264,8 +271,8 @@ def check(
             seed=settings.seed if seed is None else seed,
             blind=blind,
         )
-        figures = spot_check.run()
-    print_json(as_json, {key: figures[key] for key in ("labels", "agreement", "low", "high")})
+        given = spot_check.run()
+    print_json(as_json, telling.labels_json(given, found))
 
 
 @app.command()

@@ -18,11 +18,9 @@ from statistics import fmean
 from pipeline.errors import UsageError
 from pipeline.formats._choices import in_other_order, is_lettered
 from pipeline.ports import Choice, ChoiceModel, ChoiceRequest, Message
-from pipeline.schema import Answer, Item, ModelInfo, Point
+from pipeline.schema import TIE, Answer, Item, ModelInfo, Point
 from pipeline.statistics.intervals import Interval, interval_of_majority, interval_of_proportion
 from pipeline.statistics.similarity import clusters
-
-_TIE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def _answer(orders: Sequence[_Asked]) -> Answer:
         p_matching=round(p_matching, 6),
         mass=round(fmean(choice.mass for choice in choices), 6),
         log_odds=round(odds, 4),
-        matches=odds > _TIE,
+        matches=odds > TIE,
         says_yes=says_first if first.item.options[0].strip().lower() == "yes" else None,
         estimator=_joined(choice.estimator for choice in choices),
         answer_form=(first.choice.answer_forms or first.item.options)[first.matching],
@@ -152,7 +150,7 @@ def _point(info: ModelInfo, items: Sequence[Item], answers: Sequence[Answer], bi
         ),
         model=info.name,
         n=len(answers),
-        score=fmean(map(_counts, answers)),
+        score=fmean(answer.score for answer in answers),
         score_low=interval.low,
         score_high=interval.high,
         mean_probability=fmean(answer.p_matching for answer in answers),
@@ -164,12 +162,6 @@ def _point(info: ModelInfo, items: Sequence[Item], answers: Sequence[Answer], bi
         estimator=_joined(answer.estimator for answer in answers),
         bounded_rate=fmean(answer.bounded for answer in answers) if listed else None,
     )
-
-
-def _counts(answer: Answer) -> float:
-    """What an item adds to the score. Draws tie often, above all in both orders: that says nothing, and counts half."""
-    is_tie = answer.standard_error is not None and abs(answer.log_odds) < _TIE
-    return 0.5 if is_tie else float(answer.matches)
 
 
 def _interval(answers: Sequence[Answer], of: Sequence[int]) -> Interval:

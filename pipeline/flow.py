@@ -27,7 +27,9 @@ from pipeline.estimate import Estimate
 from pipeline.ports import Progress, Screening
 from pipeline.publish import publish, republish, total_calls
 from pipeline.report.write import ReportInput, write_report
-from pipeline.review.labels import agreement, read
+from pipeline.review.accuracy import figures
+from pipeline.review.corrected import corrections
+from pipeline.review.labels import read
 from pipeline.schema import Behaviour, Calls, Point, Report, Verdict
 from pipeline.screen import DEFAULT_FILTERS, Screened, as_written, judge_all, load_filters, settle
 from pipeline.screen import screen as select
@@ -180,16 +182,22 @@ def run(
 
 
 def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
-    """The curve, the verdict and the page, from the results that are there."""
-    labels = read(dataset.folder / store.LABELS)
+    """The curve, the verdict and the page, from the results and the spot-check labels that are there."""
+    labels, points = read(dataset.folder / store.LABELS), store.read_points(dataset)
+    corrected = (
+        {p.model: corrections(p, store.read_answers(dataset, p.model), labels, dataset.items) for p in points}
+        if labels
+        else {}
+    )
     given = ReportInput(
         dataset=dataset.label,
         items=dataset.items,
-        points=store.read_points(dataset),
+        points=points,
         behaviour=behaviour,
         rejected=dataset.rejected,
         manifest=dataset.manifest,
         withdrawn=dataset.withdrawn,
-        agreement=agreement(labels) if labels else None,
+        spot_checks=figures(labels, dataset.items),
+        corrections=corrected,
     )
     return write_report(given, dataset.folder)

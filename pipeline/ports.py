@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -59,6 +59,10 @@ class ChoiceRequest:
     """Text inside the last message whose own log-likelihood is wanted too; only local models can give it.
 
     With a passage, `options` may be empty."""
+    layer: int | None = None
+    """Also wanted: what the model holds after that many of its layers, at the place where it is about to answer.
+
+    Only local models can give it. All requests of a list name the same layer."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ class Choice:
     passage_tokens: int | None = None
     tokens_in: int = 0
     tokens_out: int = 0
+    state: np.ndarray[Any, np.dtype[np.float32]] | None = field(default=None, compare=False)
+    """The hidden state that was asked for, shape (width,); None where the model gives none. Stored in half precision."""
 
     @property
     def mass(self) -> float:

@@ -246,9 +246,9 @@ def read_points(dataset: Dataset) -> list[Point]:
 
 
 def read_answers(dataset: Dataset, model: str) -> tuple[Answer, ...]:
-    """A model's answers on a dataset."""
+    """A model's answers on a dataset; none where there is no file of them."""
     path = dataset.folder / "results" / f"{file_name(model)}.jsonl"
-    return tuple(_read_records(path, Answer))
+    return tuple(_read_records(path, Answer)) if path.exists() else ()
 
 
 def file_name(model: str) -> str:

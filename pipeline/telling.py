@@ -11,13 +11,15 @@ from pipeline.budget import BudgetReached
 from pipeline.errors import GateClosed, PipelineError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.calls.shards import Merged
     from pipeline.calls.upkeep import Pruned
     from pipeline.doctor.finding import Finding
     from pipeline.estimate import Estimate
     from pipeline.flow import Generated
     from pipeline.ports import Progress
-    from pipeline.schema import Behaviour, Item, Point, Report
+    from pipeline.schema import Behaviour, Item, Label, Point, Report, ReportedPoint
     from pipeline.store import Dataset
 
 
@@ -140,13 +142,45 @@ def tell_orders(dataset: Dataset, items: Sequence[Item], progress: Progress) -> 
         )
 
 
+def labels_json(labels: Sequence[Label], dataset: Dataset) -> dict[str, Any]:
+    """What `mwe check` says to a program: of people's labels where there are any, and of each kind of raters."""
+    from pipeline.review.accuracy import figures
+    from pipeline.review.labels import agreement
+
+    counted, found = agreement(labels), figures(labels, dataset.items)
+    return {
+        **{key: counted[key] for key in ("labels", "agreement", "low", "high", "rater_kind")},
+        "label_accuracy": next((each.accuracy.model_dump(mode="json") for each in found if each.accuracy), None),
+        "spot_checks": [each.model_dump(mode="json") for each in found],
+    }
+
+
+def bring_in_labels(dataset: Dataset, source: Path, progress: Progress) -> list[Label]:
+    """All labels of a dataset after those of a file were added, which is said with what they come to."""
+    from pipeline.review.accuracy import figures
+    from pipeline.review.labels import bring_in, read
+    from pipeline.review.words import in_words
+    from pipeline.store import LABELS
+
+    path, ids = dataset.folder / LABELS, {item.id for item in dataset.items}
+    added, others = bring_in(path, source, ids)
+    passed = f"; {others:,} are of other items and were passed over" if others else ""
+    progress.note(f"{dataset.label}: {added:,} new labels of {source}{passed}")
+    labels = read(path)
+    for sentence in in_words(figures(labels, dataset.items), len(ids)):
+        progress.note(sentence)
+    return labels
+
+
 def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
     for point in report.points:
         low, high = 100 * point.score_low, 100 * point.score_high
         progress.note(
             f"  {point.model}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
-            f"mean probability {point.mean_probability:.3f}, mass {point.mass:.3f}, n {point.n}"
+            f"mean probability {point.mean_probability:.3f}, mass {point.mass:.3f}, n {point.n}" + _corrected(point)
         )
+    for sentence in _label_accuracy(report):
+        progress.note(sentence)
     trend = report.trend
     slope = (
         "" if trend.slope_points_per_decade is None else f", slope {trend.slope_points_per_decade:+.1f} points a decade"
@@ -154,6 +188,25 @@ def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
     progress.note(f"trend: {trend.verdict}{slope}" + (f"; to decide it: {trend.needs}" if trend.needs else ""))
     for file, what in (("report.html", "page"), ("scaling.png", "plot"), ("report.json", "data")):
         progress.note(f"{what + ':':8} {dataset.folder / file}")
+
+
+def _corrected(point: ReportedPoint) -> str:
+    """The score against true labels, with who told them: a model's word is called that."""
+    if point.corrected_score is None or point.corrected_low is None or point.corrected_high is None:
+        return ""
+    low, high = 100 * point.corrected_low, 100 * point.corrected_high
+    who = "a person" if point.correction_rater_kind == "person" else "a model"
+    return (
+        f"; corrected for wrong labels {100 * point.corrected_score:.1f} % [{low:.1f}, {high:.1f}], by {who}'s labels"
+    )
+
+
+def _label_accuracy(report: Report) -> Iterator[str]:
+    from pipeline.review.words import percent, rated_by
+
+    for each in report.spot_checks:
+        if each.accuracy:
+            yield f"labels right: {percent(each.accuracy)}, {rated_by(each.rater_kind, each.raters)}"
 
 
 def next_steps(dataset: Dataset, behaviour: Behaviour) -> str:

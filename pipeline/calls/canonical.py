@@ -19,6 +19,8 @@ from pipeline.ports import Messages, Request, SampleRequest
 from pipeline.schema import SCHEMA_VERSION, fingerprint
 
 _DIALOGS_KEPT = 256
+_LATER = frozenset({"layer"})
+"""Fields that requests did not always have: left out where they say nothing, so that older calls keep their keys."""
 
 
 def keys_of(identity: Mapping[str, Any], requests: Sequence[Request], groups: Sequence[Sequence[int]]) -> list[str]:
@@ -81,6 +83,8 @@ def _object(record: Any, dialog: Callable[[Any], str]) -> str:
     parts = []
     kind: Any = type(record)
     for name in _sorted_names(kind):
+        if name in _LATER and getattr(record, name) is None:
+            continue
         write = dialog if name in {"messages", "contrast"} else _value
         parts.append(f'"{name}":{write(getattr(record, name))}')
     return "{" + ",".join(parts) + "}"

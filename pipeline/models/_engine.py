@@ -36,12 +36,20 @@ class Engine:
         """Token ids; `special` adds what the tokenizer puts around a plain text, such as a start token."""
         return tuple(self._tokenizer(text, add_special_tokens=special)["input_ids"])
 
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Natural-log probability of each option after its prompt, the full sum over its tokens."""
+    def score(self, questions: Sequence[Question], layer: int | None = None) -> tuple[list[list[float]], Any]:
+        """Natural-log probability of each option after its prompt, the full sum over its tokens.
+
+        With `layer` also the state of each prompt's last token after that many layers, (questions, width), else None.
+        Raises Unsupported where the model has fewer layers.
+        """
         for question in questions:
             self._check_length(len(question.prompt) + max(map(len, question.options)))
-        scores: list[list[float]] = self._network.score(questions)
-        return scores
+        if layer is not None and not 1 <= layer < self._network.depth:
+            raise Unsupported(
+                f"The model has {self._network.depth} layers; a state is there after 1 or more but the last."
+            )
+        scored: tuple[list[list[float]], Any] = self._network.score(questions, layer)
+        return scored
 
     def generate(self, jobs: Sequence[Job]) -> list[Text]:
         """One sampled continuation a job."""

@@ -18,7 +18,7 @@ from pipeline.errors import ModelUnavailable
 from pipeline.models._checkpoint import read_config, tensor_shapes, weight_files
 from pipeline.models._growing import LeanDecoder
 from pipeline.models._layers import Heads, Layer, Linear, RmsNorm, Rotary, build_layer
-from pipeline.models._reading import Reader
+from pipeline.models._reading import Reader, Tap
 from pipeline.models._work import Question, Tokens
 
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
@@ -70,15 +70,18 @@ class Lean:
             build_layer(lambda name, i=i: tensors.pop(f"model.layers.{i}.{name}", None), config.rms_norm_eps)  # type: ignore[misc]
             for i in range(config.num_hidden_layers)
         ]
+        self.depth = len(self.layers)
 
     # Passes
 
-    def hidden(self, tokens: Tensor, positions: Tensor, attention: Any) -> Tensor:
+    def hidden(self, tokens: Tensor, positions: Tensor, attention: Any, tap: Tap | None = None) -> Tensor:
         """States before the last norm, (tokens, width); `attention(layer, query, key, value)` mixes tokens."""
         x = self._embedding[tokens]
         table = self._rotary.table(positions)
         for number, layer in enumerate(self.layers):
             x = layer(x, self.heads, table, lambda q, k, v, n=number: attention(n, q, k, v))
+            if tap is not None and tap.layer == number + 1:
+                tap.states = x
         return x
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -88,12 +91,13 @@ class Lean:
     # Scoring
 
     @torch.inference_mode()
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Natural-log probability of each option, the sum over its tokens."""
+    def score(self, questions: Sequence[Question], layer: int | None = None) -> tuple[list[list[float]], Any]:
+        """Natural-log probability of each option, the sum over its tokens, and each prompt's state after a layer."""
         rows = [question.prompt for question in questions]
         forks = [tuple(len(o) - 1 for o in q.options if len(o) > 1) for q in questions]
         tails = [[token for o in q.options for token in o[:-1]] for q in questions]
-        states = Reader(self, rows, forks, tails).read()
+        reader = Reader(self, rows, forks, tails, tap=None if layer is None else Tap(layer))
+        states = reader.read()
         scores = []
         log_p = self._log_probabilities(
             torch.cat(states),
@@ -103,7 +107,7 @@ class Lean:
             first = next(log_p)
             rest = [next(log_p) for option in question.options for _ in option[1:]]
             scores.append(_sums(question, first, rest))
-        return scores
+        return scores, None if layer is None else torch.stack(reader.tapped).float().cpu().numpy()
 
     def _log_probabilities(self, hidden: Tensor, targets: list[list[int]]) -> Any:
         """Yields, for every state, the natural-log probabilities of its target tokens."""

@@ -44,31 +44,40 @@ class Modules:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self.depth = int(model.config.num_hidden_layers)
         self.context = int(getattr(model.config, "max_position_embeddings", None) or 2**31)
 
     @torch.inference_mode()
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Natural-log probability of each option: a row an option, `_ROWS` rows a pass, sorted by length."""
+    def score(self, questions: Sequence[Question], layer: int | None = None) -> tuple[list[list[float]], Any]:
+        """Natural-log probability of each option, and each prompt's state after a layer.
+
+        A row an option, `_ROWS` rows a pass, sorted by length.
+        """
         rows = [(i, j, q.prompt, option) for i, q in enumerate(questions) for j, option in enumerate(q.options)]
         rows.sort(key=lambda row: len(row[2]) + len(row[3]))
         shared = min(longest_common_prefix([q.prompt for q in questions]), min(len(q.prompt) for q in questions) - 1)
         cache = self._prefix(rows[0][2][:shared])
         scores = [[0.0] * len(question.options) for question in questions]
+        states: list[Any] = [None] * len(questions)
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
-            sums = self._score_rows([(prompt[shared:], option) for _, _, prompt, option in part], cache, shared)
-            for (i, j, _, _), value in zip(part, sums, strict=True):
-                scores[i][j] = value
-        return scores
+            own = [(prompt[shared:], option) for _, _, prompt, option in part]
+            for (i, j, _, _), (value, state) in zip(part, self._score_rows(own, cache, shared, layer), strict=True):
+                scores[i][j], states[i] = value, state
+        return scores, None if layer is None else torch.stack(states).float().cpu().numpy()
 
-    def _score_rows(self, rows: list[tuple[Tokens, Tokens]], cache: Any, shared: int) -> list[float]:
+    def _score_rows(
+        self, rows: list[tuple[Tokens, Tokens]], cache: Any, shared: int, layer: int | None
+    ) -> list[tuple[float, Any]]:
         longest = max(len(option) for _, option in rows)
         ids, mask = self._left_padded([(*prompt, *option[:-1]) for prompt, option in rows], shared)
-        logits = self._forward(ids, mask, _expanded(cache, len(rows)), logits_to_keep=longest).logits.float()
+        result = self._forward(ids, mask, _expanded(cache, len(rows)), logits_to_keep=longest, states=layer is not None)
+        logits = result.logits.float()
         sums = []
         for row, (_, option) in enumerate(rows):
             log_p = logits[row, longest - len(option) :].log_softmax(-1)
-            sums.append(float(log_p.gather(-1, self._tensor(option)[:, None]).sum()))
+            state = None if layer is None else result.hidden_states[layer][row, -len(option)].clone()
+            sums.append((float(log_p.gather(-1, self._tensor(option)[:, None]).sum()), state))
         return sums
 
     @torch.inference_mode()
@@ -90,7 +99,7 @@ class Modules:
             input_ids=ids, past_key_values=DynamicCache(), use_cache=True, logits_to_keep=1
         ).past_key_values
 
-    def _forward(self, ids: Tensor, mask: Tensor, cache: Any, logits_to_keep: int) -> Any:
+    def _forward(self, ids: Tensor, mask: Tensor, cache: Any, logits_to_keep: int, states: bool = False) -> Any:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         return self._model(
             input_ids=ids,
@@ -99,6 +108,7 @@ class Modules:
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=logits_to_keep,
+            output_hidden_states=states,
         )
 
     def _left_padded(self, rows: Sequence[Tokens], shared: int) -> tuple[Tensor, Tensor]:

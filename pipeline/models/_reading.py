@@ -49,6 +49,15 @@ class Block:
         return self.start + self.rows * self.length
 
 
+@dataclass
+class Tap:
+    """Where states are read inside the network: after `layer` of its layers."""
+
+    layer: int
+    states: Any = None
+    """Of the last pass, (tokens, width)."""
+
+
 class Reader:
     """Reads rows part by part, level by level: shared beginnings first, then the rows' own ends."""
 
@@ -59,12 +68,16 @@ class Reader:
         forks: Sequence[tuple[int, ...]],
         tails: Sequence[list[int]],
         uses: Sequence[int] | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self._network = network
         self._rows = rows
         self._forks = forks
         self._tails = tails
         self._keep = uses is not None
+        self._tap = tap
+        self.tapped: list[Any] = [None] * len(rows)
+        """With a tap: the state of each row's last token, (width,)."""
         self.parts = plan_parts(rows, uses)
         self.spans: dict[int, Span] = {}
         """Span of each shared part, from the beginning of the text; with `uses` also of each own end, alone."""
@@ -109,7 +122,7 @@ class Reader:
         tokens = torch.tensor([t for part in parts for t in self._tokens(part)], device=network.device)
         positions = torch.tensor([p for part in parts for p in self._positions(part)], device=network.device)
         mixer = PackedAttention(network, self._blocks(numbers), self._keep or any(part.is_shared for part in parts))
-        hidden = network.hidden(tokens, positions, mixer)
+        hidden = network.hidden(tokens, positions, mixer, self._tap)
         start = 0
         for number, part in zip(numbers, parts, strict=True):
             stop = start + len(self._tokens(part))
@@ -117,6 +130,8 @@ class Reader:
                 self.spans[number] = mixer.span(start, stop, self.spans.get(part.parent))
             else:
                 states[part.row] = hidden[start + part.length - 1 : stop]
+                if self._tap is not None:
+                    self.tapped[part.row] = self._tap.states[start + part.length - 1].clone()
                 if self._keep:
                     self.spans[number] = mixer.span(start, stop, None)
             start = stop

@@ -57,9 +57,12 @@ class Network(Protocol):
     """A causal language model as the engine uses it."""
 
     context: int
+    depth: int
+    """Number of layers."""
 
-    def score(self, questions: Sequence[Question]) -> list[list[float]]:
-        """Natural-log probability of each option, the sum over its tokens."""
+    def score(self, questions: Sequence[Question], layer: int | None = None) -> tuple[list[list[float]], Any]:
+        """Natural-log probability of each option, the sum over its tokens; with `layer` also the state of each
+        prompt's last token after that many layers, float32 of shape (questions, width), else None."""
 
     def start(self, prompts: Sequence[Tokens], owners: Sequence[int], room: int) -> Decoder:
         """A decoder with a row an owner, continuing `prompts[owner]`, with room for so many new tokens."""

@@ -162,7 +162,11 @@ class HfProvider:
             if request.passage
         }
         asked = [i for i, question in enumerate(questions) if question.options]
-        scores = self._model.score([*(questions[i] for i in asked), *passages.values()])
+        layers = {request.layer for request in requests}
+        if len(layers) > 1:
+            raise UsageError("Requests of one list ask for the states of different layers.")
+        scores, states = self._model.score([*(questions[i] for i in asked), *passages.values()], layers.pop())
+        held = {} if states is None else dict(zip(asked, states, strict=False))
         own = dict(zip(asked, scores, strict=False))
         of_passage = {i: score[0] for i, score in zip(passages, scores[len(asked) :], strict=True)}
         return [
@@ -173,6 +177,7 @@ class HfProvider:
                 passage_log_probability=of_passage.get(i),
                 passage_tokens=len(passages[i].options[0]) if i in passages else None,
                 tokens_in=len(question.prompt),
+                state=held.get(i),
             )
             for i, (options, question) in enumerate(zip(forms, questions, strict=True))
         ]

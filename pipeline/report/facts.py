@@ -8,12 +8,23 @@ import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 from pipeline.scaling.trend import trend
-from pipeline.schema import Behaviour, Item, Manifest, Point, RejectedItem, Report
+from pipeline.schema import (
+    Behaviour,
+    Correction,
+    Item,
+    LabelFigures,
+    Manifest,
+    Point,
+    RejectedItem,
+    Report,
+    ReportedPoint,
+    SampledRate,
+)
 
 SAMPLE, WEAKEST, REJECTED = 10, 5, 8
 """How many items of each sort the page shows."""
@@ -35,8 +46,10 @@ class ReportInput:
     manifest: Manifest | None = None
     withdrawn: str | None = None
     """Why the version was withdrawn."""
-    agreement: Mapping[str, Any] | None = None
-    """Figures of a spot-check: labels, right, wrong, agreement, low, high, off_topic, off_topic_low, …"""
+    spot_checks: Sequence[LabelFigures] = ()
+    """What labels say of the dataset: people's, then models'."""
+    corrections: Mapping[str, Sequence[Correction]] = field(default_factory=dict)
+    """By a model's name, its score corrected for wrong labels; the first is the one to quote."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -56,12 +69,36 @@ def build(given: ReportInput) -> Report:
     return Report(
         dataset=given.dataset,
         behaviour=given.behaviour,
-        points=points,
+        points=[reported(point, given.corrections.get(point.model, ())) for point in points],
         trend=found,
         inverse_scaling=inverse,
         floor=None if ceiling is None else 1 - ceiling,
         ceiling=ceiling,
+        label_accuracy=label_accuracy(given.spot_checks),
+        spot_checks=list(given.spot_checks),
     )
+
+
+def reported(point: Point, corrections: Sequence[Correction]) -> ReportedPoint:
+    """A point with its corrected scores, of which the first is quoted."""
+    fields = point.model_dump(include=set(Point.model_fields))
+    if not corrections:
+        return ReportedPoint(**fields)
+    first = corrections[0]
+    return ReportedPoint(
+        **fields,
+        corrected_score=first.score,
+        corrected_low=first.low,
+        corrected_high=first.high,
+        correction=first.method,
+        correction_rater_kind=first.rater_kind,
+        corrections=list(corrections),
+    )
+
+
+def label_accuracy(spot_checks: Sequence[LabelFigures]) -> SampledRate | None:
+    """The share of right labels by people where any judged one, else by models."""
+    return next((each.accuracy for each in spot_checks if each.accuracy), None)
 
 
 def headline(report: Report) -> str:

@@ -19,6 +19,9 @@ EXTRA = {
 }
 """Figures of a point that have a column where there is something to show."""
 
+METHODS = {"ppi": "prediction-powered inference", "rogan-gladen": "Rogan and Gladen\u2019s formula"}
+"""Ways to correct a score, as the page calls them."""
+
 _ONLY_ABOVE_ZERO = {"refusal_rate", "bounded_rate"}
 
 
@@ -48,6 +51,8 @@ def render(report: Report, given: facts.ReportInput, svg: bytes) -> str:
         counts=facts.flat(given.manifest.counts) if given.manifest else [],
         commands=facts.commands(given),
         points=[(point, left_out(point)) for point in report.points],
+        corrected=_who_corrected(report),
+        methods=[METHODS[m] for m in sorted({point.correction for point in report.points if point.correction})],
         extra={name: title for name, title in EXTRA.items() if _is_worth_a_column(report, name)},
         canary=given.manifest.canary if given.manifest else CANARY,
     )
@@ -90,6 +95,13 @@ def _option(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _who_corrected(report: Report) -> list[str]:
+    """Whose labels corrected the scores; nobody where none is corrected."""
+    names = {"person": "people", "model": "a model"}
+    kinds = {point.correction_rater_kind for point in report.points}
+    return [name for kind, name in names.items() if kind in kinds]
 
 
 def _is_worth_a_column(report: Report, name: str) -> bool:

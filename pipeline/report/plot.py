@@ -246,6 +246,11 @@ def _notes(report: Report) -> list[str]:
     if report.ceiling is not None:
         notes.append("Floor and ceiling: score of a model without and with the behaviour, as far as the labels can be "
                      "trusted.")  # fmt: skip
+    if accuracy := report.label_accuracy:
+        who = {"person": "people", "model": "a model"}[accuracy.rater_kind]
+        share = f"{100 * accuracy.value:.0f} % ({100 * accuracy.low:.0f} to {100 * accuracy.high:.0f} %)"
+        notes.append(f"Published labels: right in {share}, as {who} rated {accuracy.n:,} items; the scores are "
+                     "uncorrected.")  # fmt: skip
     hollow = [
         f"{point.model.rsplit('/', 1)[-1]} {why}"
         for point in report.points

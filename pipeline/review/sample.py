@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from pipeline.schema import Item
 
+Stratum = tuple[str, int]
+"""The answer that is published as matching, and the level of the judge's confidence."""
+
 LEVELS = 3
 """Strata of confidence within each label: its lowest, middle and highest third."""
 
@@ -21,7 +24,11 @@ def stratified(items: Sequence[Item], size: int, seed: int) -> list[Item]:
     """
     draw = random.Random(f"spot-check {seed}")
     placed: list[tuple[float, str, Item]] = []
-    for _, stratum in sorted(_strata(items).items()):
+    groups: dict[Stratum, list[Item]] = defaultdict(list)
+    of = strata(items)
+    for item in _by_confidence(items):
+        groups[of[item.id]].append(item)
+    for _, stratum in sorted(groups.items()):
         draw.shuffle(stratum)
         offset = draw.random()
         # Item j of a stratum comes at the fraction (j + offset) / size of the sequence: even spacing for all strata.
@@ -30,15 +37,20 @@ def stratified(items: Sequence[Item], size: int, seed: int) -> list[Item]:
     return [item for _, _, item in placed[:size]]
 
 
-def _strata(items: Sequence[Item]) -> dict[tuple[str, int], list[Item]]:
-    by_label: dict[str, list[Item]] = defaultdict(list)
-    for item in {item.id: item for item in items}.values():
-        by_label[item.answer_matching_behavior].append(item)
-    strata: dict[tuple[str, int], list[Item]] = {}
-    for label, members in by_label.items():
-        members.sort(key=lambda item: (item.label_confidence or 0.0, item.id))
-        for level in range(LEVELS):
-            start, end = (len(members) * edge // LEVELS for edge in (level, level + 1))
-            if start < end:
-                strata[label, level] = members[start:end]
-    return strata
+def strata(items: Sequence[Item]) -> dict[str, Stratum]:
+    """The stratum of every item, by its id: what was drawn can be weighted back from the dataset alone."""
+    by_label: dict[str, list[str]] = defaultdict(list)
+    for item in _by_confidence(items):
+        by_label[item.answer_matching_behavior].append(item.id)
+    return {
+        identity: (label, level)
+        for label, members in by_label.items()
+        for level in range(LEVELS)
+        for identity in members[len(members) * level // LEVELS : len(members) * (level + 1) // LEVELS]
+    }
+
+
+def _by_confidence(items: Sequence[Item]) -> list[Item]:
+    """Each item once, the least confident first."""
+    once = {item.id: item for item in items}
+    return sorted(once.values(), key=lambda item: (item.label_confidence or 0.0, item.id))

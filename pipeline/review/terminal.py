@@ -8,11 +8,13 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.review import labels as store
+from pipeline.review.accuracy import figures
 from pipeline.review.sample import stratified
-from pipeline.schema import Behaviour, Item, Label
+from pipeline.review.words import in_words
+from pipeline.schema import Behaviour, Item, Label, RaterKind
 
 WIDTH = 88
 """Columns used where the terminal has as many."""
@@ -53,25 +55,29 @@ class SpotCheck:
     """Columns of the screen."""
     blind: bool = False
     """Hide the dataset's label: the rater says which answer shows the behaviour."""
-    rater_kind: Literal["person", "model"] = "person"
+    rater_kind: RaterKind = "person"
     _given: list[Label] = field(default_factory=list, init=False)
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> list[Label]:
         """Asks for every item of the sample that this rater has not labelled, until done or quit.
 
-        Returns the figures of `labels.agreement` over all labels of the file. Raises UsageError for a broken file.
+        Returns all labels of the file. Raises UsageError for a broken file.
         """
         chosen = stratified(self.items, self.sample, self.seed)
-        mine = {label.id: label for label in store.read(self.path) if label.rater == self.rater}
+        given = store.read(self.path)
+        mine = {label.id: label for label in given if (label.rater, label.rater_kind) == (self.rater, self.rater_kind)}
         self._given = [mine[item.id] for item in chosen if item.id in mine]
         self._introduce(len(chosen))
         while (item := self._next(chosen)) is not None:
             if not self._ask(item, len(self._given) + 1, len(chosen)):
                 self.write("\nStopped; the labels so far are stored, and the same command goes on from here.\n")
                 break
-        figures = store.agreement(store.read(self.path))
-        self.write("\n" + "\n".join(store.in_words(figures)) + "\n")
-        return figures
+        found = store.read(self.path)
+        self.write("\n")
+        for sentence in in_words(figures(found, self.items), len({item.id for item in self.items})):
+            self._write_wrapped(sentence)
+            self.write("\n")
+        return found
 
     def _next(self, chosen: Sequence[Item]) -> Item | None:
         done = {label.id for label in self._given}

@@ -72,9 +72,16 @@ def design_effect(values: Sequence[float], clusters: Sequence[int]) -> float:
 
 
 def interval_of_proportion(
-    values: Sequence[bool], clusters: Sequence[int] | None = None, level: float = LEVEL
+    values: Sequence[float],
+    clusters: Sequence[int] | None = None,
+    level: float = LEVEL,
+    weights: Sequence[float] | None = None,
 ) -> Interval:
     """Wilson's interval of the share of true values; cluster-robust where near-duplicates share a cluster.
+
+    `values` are true or false, or lie between (raters who differ on an item). With `weights`, the share is the
+    weighted one and the number of trials (sum w)^2 / sum w^2 (Kish 1965, section 11.7); what stratification gains is
+    not counted, so that interval is on the safe side.
 
     The number of trials is divided by the design effect, and by (t/z)^2 of the clusters' degrees of freedom where
     there are clusters of more than one (Korn and Graubard 1998; Wilson's form as recommended by Franco et al. 2019,
@@ -84,10 +91,12 @@ def interval_of_proportion(
     n = len(values)
     if n == 0:
         return Interval(0.0, 1.0)
-    effective = float(n)
+    weight = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
+    effective = float(weight.sum() ** 2 / (weight**2).sum())
     if clusters is not None and len(set(clusters)) < n:
-        effective = n / design_effect(values, clusters) * _few_clusters(len(set(clusters)), level)
-    return wilson(sum(values) / n * effective, effective, level)
+        effective *= _few_clusters(len(set(clusters)), level) / design_effect(values, clusters)
+    share = float(np.average(np.asarray(values, dtype=float), weights=weight))
+    return wilson(min(share, 1.0) * effective, effective, level)
 
 
 def interval_of_majority(

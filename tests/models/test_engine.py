@@ -71,8 +71,24 @@ def test_scores_are_those_of_plain_forward_passes(
     kind: str, engines: dict[str, Engine], folders: dict[str, Path]
 ) -> None:
     questions = some_questions()
-    for question, scores in zip(questions, engines[kind].score(questions), strict=True):
+    for question, scores in zip(questions, engines[kind].score(questions)[0], strict=True):
         assert scores == pytest.approx(plain_scores(folders[kind], question), abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_are_those_of_plain_forward_passes_and_leave_the_scores_as_they_are(
+    kind: str, engines: dict[str, Engine], folders: dict[str, Path]
+) -> None:
+    questions = some_questions()
+    model = AutoModelForCausalLM.from_pretrained(folders[kind])
+    scores, states = engines[kind].score(questions, layer=1)
+    assert scores == engines[kind].score(questions)[0]
+    for question, state in zip(questions, states, strict=True):
+        with torch.inference_mode():
+            plain = model(input_ids=torch.tensor([question.prompt]), output_hidden_states=True).hidden_states[1][0, -1]
+        assert state == pytest.approx(plain.numpy(), abs=1e-3)
+    with pytest.raises(Unsupported, match="2 layers"):
+        engines[kind].score(questions, layer=2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,7 +104,7 @@ def test_biases_and_scaled_rotary_positions_are_computed_as_transformers_does(tm
     questions = some_questions()
     engine = _engine.load(folder, "cpu", "float32")
     assert type(engine._network) is Lean
-    for question, scores in zip(questions, engine.score(questions), strict=True):
+    for question, scores in zip(questions, engine.score(questions)[0], strict=True):
         assert scores == pytest.approx(plain_scores(folder, question), abs=1e-3)
 
 

@@ -14,7 +14,19 @@ from pipeline.report import facts, plot
 from pipeline.report.facts import ReportInput
 from pipeline.report.series import series, short_size
 from pipeline.report.write import write_report
-from pipeline.schema import Behaviour, Calls, Item, Manifest, Point, RejectedItem, Report
+from pipeline.schema import (
+    Behaviour,
+    Calls,
+    Correction,
+    Item,
+    JudgeAgreement,
+    LabelFigures,
+    Manifest,
+    Point,
+    RejectedItem,
+    Report,
+    SampledRate,
+)
 from pipeline.statistics.intervals import wilson
 
 EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e $\\frac{"
@@ -134,7 +146,7 @@ def test_everything_from_outside_is_escaped_on_the_page_and_in_the_plot(tmp_path
         points=[point(1e8, 0.5, EVIL, model=EVIL, dtype=EVIL), point(None, 0.5, EVIL, model=EVIL)],
         manifest=facts_of_version,
         withdrawn=EVIL,
-        agreement={"labels": 1, "agreement": 1.0, "low": 0.2, "high": 1.0, "raters": [EVIL]},
+        spot_checks=[spot_check(raters=[EVIL], accuracy_by_answer={EVIL: RATE, "No": RATE}, judge=against(EVIL))],
         commands=[EVIL],
     )
     assert "<script" not in html and "&lt;script&gt;" in html
@@ -157,11 +169,83 @@ def test_the_page_shows_the_versions_facts(tmp_path):
     assert "mwe generate &#39;wants power&#39; --name power" in html and "--seed 7" in html
 
 
-def test_a_spot_check_is_quoted_with_its_interval_and_asked_for_where_there_is_none(tmp_path):
-    figures = {"labels": 20, "agreement": 0.9, "low": 0.7, "high": 0.97, "off_topic": 0.05, "off_topic_low": 0.01}
-    html = page(tmp_path, agreement={**figures, "off_topic_high": 0.24, "raters": ["ann"], "rater_kinds": ["person"]})
-    assert "95 % interval 70 to 97 %" in html and "by <bdi>ann</bdi> (person)" in html
+RATE = SampledRate(value=0.9, low=0.7, high=0.97, n=20, rater_kind="person", weighted=True, labels_to_halve=57)
+
+
+def against(judge: str) -> JudgeAgreement:
+    table = {"answers": ["No", judge], "confusion": [[9, 1], [1, 9]]}
+    return JudgeAgreement(
+        judge=judge, kappa=0.8, low=0.45, high=0.94, n=20, auroc=0.75, auroc_low=0.5, auroc_high=0.9, **table
+    )
+
+
+def spot_check(kind: str = "person", **changes) -> LabelFigures:
+    rate = RATE.model_copy(update={"rater_kind": kind})
+    fields = {
+        **{"rater_kind": kind, "raters": ["ann"], "labels": 20, "items": 20, "right": 18, "wrong": 2, "unclear": 0},
+        **{"accuracy": rate, "accuracy_by_answer": {}, "off_topic": rate.model_copy(update={"value": 0.05, "low": 0})},
+        **{"between_raters": None, "judge": against("local/j"), "accuracy_with_model": None},
+    }
+    return LabelFigures(**{**fields, **changes})
+
+
+def correction(kind: str = "person", method: str = "ppi", score: float = 0.77) -> Correction:
+    fields = {"method": method, "unclear": "left out", "rater_kind": kind, "n": 20, "labels_to_halve": 60}
+    return Correction(score=score, low=score - 0.1, high=score + 0.1, **fields)
+
+
+def text(html: str) -> str:
+    """What a reader of the page sees of its section on labels and its table of models, and of nothing else."""
+    parts = re.findall(r"<h2>(?:Labels|Models)</h2>.*?(?=<h2>)", html, re.S)
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", " ".join(parts))).replace("\u2013", " to ")
+
+
+def test_a_spot_check_is_quoted_with_its_intervals_and_asked_for_where_there_is_none(tmp_path):
+    seen = text(page(tmp_path, spot_checks=[spot_check()]))
+    assert "Rated by a person: ann" in seen and "Published label is right 90.0 70.0 to 97.0 20 57" in seen
+    assert (
+        "Off topic 5.0 0.0 to 97.0 20" in seen
+        and "kappa 0.80 (0.45 to 0.94)" in seen
+        and "labels 0.75 (0.50 to 0.90)" in seen
+    )
     assert "No spot-check yet" in page(tmp_path)
+
+
+def test_a_models_ratings_are_never_shown_as_a_persons(tmp_path):
+    corrections = {each.model: [correction("model")] for each in RISING}
+    seen = text(page(tmp_path, spot_checks=[spot_check("model", raters=["gpt"])], corrections=corrections))
+    assert "Rated by a model: gpt" in seen and "Models say" in seen and "as a model rated a sample" in seen
+    assert not re.search("person|people|human", seen, re.IGNORECASE)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["label_accuracy"]["rater_kind"] == report["points"][0]["correction_rater_kind"] == "model"
+    assert "as a model rated 20 items" in " ".join(plot._notes(Report(**report)))
+
+
+def test_people_stand_before_models_and_are_the_ones_quoted(tmp_path):
+    checks = [spot_check(), spot_check("model", raters=["gpt"])]
+    report = write_report(given(spot_checks=checks), tmp_path)
+    assert report.label_accuracy == checks[0].accuracy
+    unjudged = [spot_check(accuracy=None), checks[1]]
+    assert facts.label_accuracy(unjudged).rater_kind == "model" and facts.label_accuracy([]) is None
+
+
+def test_a_corrected_score_stands_beside_the_plain_one_where_there_is_one(tmp_path):
+    corrections = {RISING[0].model: [correction(), correction(method="rogan-gladen", score=0.6)]}
+    html = page(tmp_path, points=RISING, corrections=corrections, spot_checks=[spot_check()])
+    assert "Corrected %" in html and "77.0<br>" in html and "prediction-powered inference" in html
+    report = json.loads((tmp_path / "report.json").read_text())
+    keys = ("corrected_score", "corrected_low", "corrected_high", "correction")
+    assert [report["points"][0][key] for key in keys] == [0.77, pytest.approx(0.67), pytest.approx(0.87), "ppi"]
+    assert [each["method"] for each in report["points"][0]["corrections"]] == ["ppi", "rogan-gladen"]
+    assert [report["points"][1][key] for key in keys] == [None] * 4
+    assert "Corrected" not in page(tmp_path)
+
+
+def test_without_labels_the_keys_of_labels_are_null_and_there(tmp_path):
+    page(tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["label_accuracy"] is None and report["spot_checks"] == []
+    assert report["points"][0]["corrected_score"] is report["points"][0]["correction"] is None
 
 
 def test_a_point_left_out_is_noted_under_its_own_row_only(tmp_path):

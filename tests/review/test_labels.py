@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.review.labels import agreement, append, in_words, read, take_back
+from pipeline.review.labels import agreement, append, bring_in, read, take_back
 from pipeline.schema import Label
 from pipeline.statistics.intervals import wilson
 
@@ -76,9 +78,8 @@ def test_agreement_counts_right_among_right_and_wrong_with_wilsons_interval():
     assert (figures["labels"], figures["agreement"]) == (20, 17 / 18)
     assert (figures["low"], figures["high"]) == wilson(17, 18)
     assert (figures["off_topic"], figures["off_topic_low"], figures["off_topic_high"]) == (1 / 19, *wilson(1, 19))
-    said = " ".join(in_words(figures))
-    assert "17 of 18 judged items: 94 % (95 % interval 74 %" in said
-    assert "Off topic: 1 of 19" in said and "counted in neither: 1" in said
+    assert (figures["right"], figures["wrong"], figures["off_topic_labels"], figures["unclear"]) == (17, 1, 1, 1)
+    assert figures["rater_kind"] == "person"
 
 
 def test_two_raters_of_the_same_items_do_not_halve_the_interval():
@@ -88,7 +89,60 @@ def test_two_raters_of_the_same_items_do_not_halve_the_interval():
     assert width[20] >= width[10]
 
 
-def test_no_labels_give_no_figures_and_a_sentence():
+def test_no_labels_give_no_figures():
     figures = agreement([])
-    assert figures["labels"] == 0 and figures["agreement"] is None and figures["low"] is None
-    assert in_words(figures) == ["No item has been labelled yet."]
+    assert figures["labels"] == 0 and figures["agreement"] is None and figures["low"] is figures["rater_kind"] is None
+
+
+def test_a_models_ratings_are_not_counted_with_a_persons():
+    person, model = label("a", "wrong"), label("a").model_copy(update={"rater_kind": "model"})
+    assert (agreement([model, person])["agreement"], agreement([model, person])["labels"]) == (0, 1)
+    assert agreement([model])["rater_kind"] == "model"
+
+
+def test_a_person_and_a_model_of_one_name_are_two_raters(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    append(path, label("a"), label("a").model_copy(update={"rater_kind": "model"}))
+    assert len(read(path)) == 2
+    take_back(path, label("a"))
+    assert [one.rater_kind for one in read(path)] == ["model"]
+
+
+def labels_file(folder, *rows) -> Path:
+    path = folder / "elsewhere.jsonl"
+    path.write_text("".join((row if isinstance(row, str) else row.model_dump_json()) + "\n" for row in rows))
+    return path
+
+
+def test_labels_made_elsewhere_come_in_once_and_those_of_other_items_stay_out(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    append(path, label("a"))
+    source = labels_file(tmp_path, label("a", "wrong"), label("b", rater="bob"), label("z"))
+    assert bring_in(path, source, {"a", "b"}) == (2, 1)
+    assert [(one.id, one.label, one.rater) for one in read(path)] == [("a", "wrong", "ann"), ("b", "right", "bob")]
+    before = path.read_bytes()
+    assert bring_in(path, source, {"a", "b"}) == (0, 1) and path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("{", "line 2 is not JSON"),
+        ('{"id": "a"}', "line 2 is no label: label: Field required"),
+        (label("a").model_dump_json()[:-1] + ', "extra": 1}', "line 2 is no label: extra"),
+        (label("a").model_copy(update={"rater_kind": "human"}), "line 2 is no label: rater_kind"),
+        (label("a").model_copy(update={"time": "yesterday"}), "line 2 has a time that is not ISO 8601: 'yesterday'"),
+        (label("a", rater=" "), "line 2 names no rater"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+def test_a_file_with_a_row_that_is_no_label_brings_nothing_in(tmp_path, row, says):
+    source = labels_file(tmp_path, label("b"), row)
+    with pytest.raises(UsageError, match=says):
+        bring_in(tmp_path / "labels.jsonl", source, {"a", "b"})
+    assert not (tmp_path / "labels.jsonl").exists()
+
+
+def test_a_file_of_another_datasets_labels_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no label of an item of this dataset"):
+        bring_in(tmp_path / "labels.jsonl", labels_file(tmp_path, label("z")), {"a"})

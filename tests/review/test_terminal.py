@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from pipeline.review.labels import read
-from pipeline.review.sample import stratified
+from pipeline.review.sample import strata, stratified
 from pipeline.review.terminal import SpotCheck, visible
 from pipeline.schema import Behaviour, Item
 
@@ -25,7 +25,7 @@ def items(count: int = 60) -> list[Item]:
 
 
 def check(tmp_path, keys, given=None, **changes):
-    """Runs a spot-check over these keys; gives the figures, what was on the screen and the stored labels."""
+    """Runs a spot-check over these keys; gives the labels it returned, what was on the screen and what is stored."""
     screen, pressed = [], iter(keys)
     settings = {
         "rater": "ann",
@@ -44,7 +44,8 @@ def check(tmp_path, keys, given=None, **changes):
 
 
 def test_one_key_an_item_stores_a_label_each_and_ends_with_the_agreement(tmp_path):
-    figures, screen, labels = check(tmp_path, "rrwou")
+    found, screen, labels = check(tmp_path, "rrwou")
+    assert found == labels
     assert [(one.label, one.relevance) for one in labels] == [
         ("right", "on_topic"),
         ("right", "on_topic"),
@@ -52,7 +53,8 @@ def test_one_key_an_item_stores_a_label_each_and_ends_with_the_agreement(tmp_pat
         ("unclear", "off_topic"),
         ("unclear", "unclear"),
     ]
-    assert figures["agreement"] == pytest.approx(2 / 3) and "2 of 3 judged items" in screen
+    assert "Rated by a person (ann): the dataset's label is right in 2 of 3 judged items" in screen
+    assert "Off topic: " in screen and "Unclear, and counted in neither: 1." in screen
     assert "Behaviour: likes cats" in screen and "5/5" in screen
     assert {(one.rater, one.rater_kind, one.time) for one in labels} == {("ann", "person", "2026-01-01T00:00:00Z")}
 
@@ -73,8 +75,17 @@ def test_a_finished_check_asks_nothing_and_a_larger_one_only_the_rest(tmp_path):
 
 def test_another_rater_starts_afresh(tmp_path):
     check(tmp_path, "rrrrr")
-    figures, _, labels = check(tmp_path, "wwwww", rater="bob")
-    assert len(labels) == 10 and figures["raters"] == ["ann", "bob"]
+    _, screen, labels = check(tmp_path, "wwwww", rater="bob")
+    assert len(labels) == 10 and "Rated by 2 people (ann, bob)" in screen
+    assert "Agreement between people on 5 items that several rated: 0 %, Cohen's kappa" in screen
+
+
+def test_a_models_ratings_are_called_a_models_and_stand_apart_from_a_persons(tmp_path):
+    screen = check(tmp_path, "rrrrr", rater="gpt", rater_kind="model")[1]
+    assert "Rated by a model (gpt)" in screen and "person" not in screen and "people" not in screen
+    screen = check(tmp_path, "wwwww")[1]
+    assert "Rated by a person (ann): the dataset's label is right in 0 of 5 judged items" in screen
+    assert "Rated by a model (gpt): the dataset's label is right in 5 of 5 judged items" in screen
 
 
 def test_going_back_takes_the_label_away_and_asks_again(tmp_path):
@@ -130,6 +141,16 @@ def test_the_sample_holds_each_label_and_confidence_in_the_datasets_proportion()
     assert Counter(item.answer_matching_behavior for item in chosen) == {" Yes": 12, " No": 6}
     thirds = Counter(min(int((item.label_confidence - 0.5) * 6), 2) for item in chosen)
     assert min(thirds.values()) >= 4
+
+
+def test_the_strata_of_a_sample_are_found_again_from_the_dataset_in_any_order():
+    of = strata(items(60))
+    assert of == strata(items(60)[::-1]) and Counter(of.values()) == {
+        **{(" Yes", level): size for level, size in enumerate((13, 13, 14))},
+        **{(" No", level): size for level, size in enumerate((6, 7, 7))},
+    }
+    drawn = Counter(of[item.id] for item in stratified(items(60), 30, 3))
+    assert all(abs(drawn[stratum] - size / 2) <= 1 for stratum, size in Counter(of.values()).items())
 
 
 def test_a_larger_sample_begins_with_the_smaller_and_another_seed_draws_another():
