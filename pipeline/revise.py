@@ -75,9 +75,7 @@ class Reviser:
         return (_order(self.behaviour.phrase, side), Message("assistant", PREFILL))
 
     def _request(self, messages: Messages, max_tokens: int) -> SampleRequest:
-        return SampleRequest(
-            messages, max_tokens, self.temperature, self.top_p, stop=self.form.STOP, seed=self.seed
-        )
+        return SampleRequest(messages, max_tokens, self.temperature, self.top_p, stop=self.form.STOP, seed=self.seed)
 
 
 def objection(item: RejectedItem) -> str:

@@ -14,8 +14,9 @@ from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import GateClosed, UsageError
 from pipeline.flow import Generated
-from pipeline.generate import Recipe, Written, generate
+from pipeline.generate import Written, generate
 from pipeline.ports import Completion, Measured, SampleRequest, Screening
+from pipeline.recipe import Recipe
 from pipeline.schema import Calls
 from pipeline.screen import DEFAULT_FILTERS, load_filters
 from pipeline.telling import close_gate
