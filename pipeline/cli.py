@@ -389,7 +389,7 @@ def main() -> NoReturn:
         with interrupt.handled(_announce_end):
             app()
     except BudgetReached as reached:
-        _complain(f"{reached}. What was answered is kept; to go on with as much money again: {_this_command()}")
+        _complain(f"{reached}. What was answered is kept; to go on with as much again: {_this_command()}")
         sys.exit(reached.exit_code)
     except PipelineError as error:
         _complain(str(error))

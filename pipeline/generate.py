@@ -30,6 +30,9 @@ from pipeline.screen import accepting, as_written, reject, screen
 ASK_AHEAD = 1.2
 """So many times the candidates are written that the yield so far makes enough, to be spared another round."""
 LEAST_YIELD = 0.1
+THRIFTY_ROUND = 2 * BLOCK
+"""Candidates of a label in a round where candidates or calls are limited: what one round teaches is used in the next,
+and what was written can still be judged."""
 
 
 @dataclass
@@ -127,6 +130,7 @@ class _Work:
     ) -> None:
         self.behaviour, self.form, self.writer, self.recipe = behaviour, form, writer, recipe
         self.screening, self.filters, self.progress = screening, filters, progress
+        self.is_thrifty = recipe.candidates is not None or writer.purse.most_calls is not None
         self.candidates = Candidates(behaviour, form, recipe)
         self.acceptance = Acceptance()
         self.passed: dict[str, list[Item]] = {label: [] for label in form.LABELS}
@@ -146,24 +150,44 @@ class _Work:
         return {label: share for label, share in shares.items() if share} or dict.fromkeys([*wanted][:left], 1)
 
     def _wanted(self, label: str) -> int:
-        """Candidates of one label: at the least as many as the recipe says, more where too few count so far."""
-        recipe, target, asked = self.recipe, self.recipe.n // 2, self.candidates.asked[label]
-        floor = math.ceil(target * (recipe.oversample or 1))
-        counted = sum(number for way, number in self.counted.items() if way.label == label)
-        lacking = max(0, target - counted)
-        rate = max(LEAST_YIELD, (counted + 1) / (asked + 2))
-        number = max(floor - asked, math.ceil(ASK_AHEAD * lacking / rate) if lacking else 0)
-        # Whole blocks: candidates of a block share a prompt, and a half-filled batch costs as much as a full one.
-        return min(math.ceil(number / BLOCK) * BLOCK, self._ceiling(label, floor) - asked, recipe.round or number)
+        """Candidates of one label: at the least as many as the recipe says, more where too few count so far.
 
-    def _ceiling(self, label: str, floor: int) -> int:
+        Where candidates or calls are limited, only what lacks is asked for until nothing does.
+        """
+        recipe, asked = self.recipe, self.candidates.asked[label]
+        lacking, counted = self._lacking(label), self._counted(label)
+        rate = max(LEAST_YIELD, (counted + 1) / (asked + 2))
+        number = math.ceil(ASK_AHEAD * lacking / rate) if lacking else 0
+        in_round = recipe.round or sys.maxsize
+        if self.is_thrifty:
+            in_round = min(in_round, THRIFTY_ROUND)
+        if not self.is_thrifty or not any(map(self._lacking, self.passed)):
+            number = max(number, self._floor - asked)
+        # Whole blocks: candidates of a block share a prompt, and a half-filled batch costs as much as a full one.
+        return min(math.ceil(number / BLOCK) * BLOCK, self._ceiling(label) - asked, in_round)
+
+    def _counted(self, label: str) -> int:
+        return sum(number for way, number in self.counted.items() if way.label == label)
+
+    def _lacking(self, label: str) -> int:
+        """How many items of a label that count are not there yet; 0 where no more may be asked for."""
+        if self.candidates.asked[label] >= self._ceiling(label):
+            return 0
+        return max(0, self.recipe.n // 2 - self._counted(label))
+
+    @property
+    def _floor(self) -> int:
+        """The least candidates of a label."""
+        return math.ceil(self.recipe.n // 2 * (self.recipe.oversample or 1))
+
+    def _ceiling(self, label: str) -> int:
         """The most candidates of a label; once enough have passed, a few more for the sake of their topics."""
         recipe, target = self.recipe, self.recipe.n // 2
         patience = min(recipe.patience or 0, math.ceil(target * PATIENT_BUDGET))
         most = recipe.candidates or max(math.ceil(target * recipe.budget), patience)
         if label not in self.enough_after:
             return most
-        return min(most, max(floor, math.ceil(self.enough_after[label] * (recipe.topic_patience or 1))))
+        return min(most, max(self._floor, math.ceil(self.enough_after[label] * (recipe.topic_patience or 1))))
 
     def _left(self) -> int:
         """Candidates that may still be written, of all labels together."""

@@ -34,12 +34,13 @@ def counting(items: Sequence[Item], n: int, share: float, screening: Screening) 
     A topic may have `share` times its even part of a label. `items` are of both labels, in the order in which they
     passed. Topics as in `pipeline/statistics/diversity.py`, as many as `n` items are divided into.
     """
-    if len(items) < FEWEST:
+    number = diversity.number_of_topics(n)
+    most = math.ceil(share * n / 2 / number)
+    of_label = Counter(item.answer_matching_behavior for item in items)
+    if len(items) < FEWEST or max(of_label.values()) <= most:
         return [True] * len(items)
     vectors, _ = vectors_of(items, screening)
-    number = diversity.number_of_topics(n)
     topics = diversity.topics(vectors, number)
-    most = math.ceil(share * n / 2 / number)
     close = set(np.flatnonzero(_cohesion(vectors, topics) > CLOSER + _cohesion(vectors, np.zeros_like(topics))[0]))
     seen: Counter[tuple[int, str]] = Counter()
     counts = []

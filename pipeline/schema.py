@@ -430,8 +430,8 @@ class Manifest(Record):
     filters: list[dict[str, Any]]
     """Per filter: name, version, options and thresholds."""
     counts: dict[str, Any]
-    """requested, written, unparsed (and how many of these were empty), refused, duplicate, dropped (by reason), kept
-    (per label)."""
+    """requested, written, unparsed (and how many of these were empty), refused, revised, duplicate, dropped (by
+    reason), kept (per label), acceptance (`pipeline/acceptance.py`: by label and by way of asking, what it took)."""
     calls: Calls
     estimate: dict[str, Any] | None = None
     """What the calls were expected to cost before anything was sent: `cost` (low, expected, high in US dollars, null

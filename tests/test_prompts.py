@@ -11,7 +11,14 @@ from pipeline import plugins, prompts
 from pipeline.errors import UsageError
 
 LINE = "a person who is fond of trains"
-VALUES = {"description": LINE, "statement": "I like trains"}
+VALUES = {
+    "description": LINE,
+    "statement": "I like trains",
+    "question": "Do you like trains?",
+    "side": "agree",
+    "other": "disagree",
+    "principle": "Be plain.",
+}
 
 
 @pytest.mark.parametrize("name", [name for name in prompts.template_names() if name != "card"])
