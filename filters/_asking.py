@@ -66,10 +66,10 @@ def _forget(known: dict[Any, Any]) -> None:
         del known[next(iter(known))]
 
 
-def would_say(phrase: str, statement: str, template: str = SAY) -> ChoiceRequest:
+def would_say(phrase: str, statement: str, template: str = SAY, layer: int | None = None) -> ChoiceRequest:
     """Would one described by `phrase` say the statement? Yes or no; how likely the statement is comes with it."""
     text = prompts.render(template, description=phrase, statement=statement)
-    return ChoiceRequest((Message("user", text),), YES_NO, passage=statement)
+    return ChoiceRequest((Message("user", text),), YES_NO, passage=statement, layer=layer)
 
 
 def said(items: Sequence[Item], behaviour: Behaviour, judge: ChoiceModel) -> list[Choice]:

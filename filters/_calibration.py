@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from filters.preferences.language_model import LanguageModel
-from pipeline import prompts
+from pipeline import plugins, prompts
 from pipeline.formats.yes_no import LABELS, question
-from pipeline.ports import PreferenceModel, Screening
+from pipeline.ports import Calibrated, PreferenceModel, Screening
 from pipeline.schema import Behaviour, Item
 from pipeline.statistics.calibration import Calibration, fit
 
@@ -16,9 +16,14 @@ KNOWN = {
     ("language_model", "local/Qwen2.5-Coder-0.5B-Instruct"): Calibration("platt", 2.37, -0.281),
     ("language_model", "local/SmolLM2-135M-Instruct"): Calibration("platt", 0.85, -0.303),
     ("language_model", "fake/judge"): Calibration(),
+    # Of every third behaviour of the bank, 64 statements.
+    ("ai_feedback", "local/Qwen2.5-Coder-1.5B-Instruct"): Calibration("platt", 2.45, -0.028),
+    ("ai_feedback", "fake/judge"): Calibration(),
+    ("reward_model", "fake/reward"): Calibration(),
 }
-"""By preference model and judge: what the whole gold bank gives, kept here so that the embedded judges start at once.
-The invented judge of dry runs goes by single words, which the bank's statements are not made for."""
+"""By preference model and the judge, or reward model, that it asks: what the whole gold bank gives, kept here so that
+the embedded judges start at once. The invented judges of dry runs go by single words, which the bank's statements are
+not made for."""
 
 GOLD_STEP = 3
 """Another judge is calibrated on every third behaviour of the bank: 160 short questions, asked once."""
@@ -47,8 +52,12 @@ def leaning(items: Sequence[Item], screening: Screening) -> list[float]:
 
 
 def _known(model: PreferenceModel, screening: Screening) -> Calibration | None:
-    judge = screening.judge.info.name if screening.judge else ""
-    return KNOWN.get((model.name, judge))
+    """What is known of the model as it comes; with other options it is another one."""
+    if isinstance(model, Calibrated):
+        return model.calibration
+    judge = screening.reward if model.name == "reward_model" else screening.judge
+    found = KNOWN.get((model.name, judge.info.name if judge else ""))
+    return found if found and model.options == plugins.load("preferences", model.name).make().options else None
 
 
 def gold_questions(step: int = 1) -> tuple[list[tuple[Behaviour, Item]], list[bool]]:

@@ -23,19 +23,22 @@ class Preference:
 
     At .75 the hardest description that was read had 8 wrong labels in 60, above .85 it had 2 in 29.
     `by` names the preference model, or several joined by "+": the mean of their calibrated log-odds counts.
+    `own` are options of these; each goes to the models that know it.
     """
 
     threshold: float = 0.85
     by: str = "language_model"
+    own: Mapping[str, Any] = field(default_factory=dict)
     name: str = "preference"
     version: int = 2
     options: Mapping[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._models: dict[str, PreferenceModel] = {
-            name: plugins.load("preferences", name).make() for name in self.by.split("+")
-        }
-        self.options = {"threshold": self.threshold, "by": self.by}
+        self._models = {name: _made(name, self.own) for name in self.by.split("+")}
+        of_models = {key: value for model in self._models.values() for key, value in model.options.items()}
+        if unknown := self.own.keys() - of_models.keys():
+            raise TypeError(f"{self.by} has no option {', '.join(sorted(unknown))}")
+        self.options = {"threshold": self.threshold, "by": self.by, **of_models}
 
     def judge(self, items: Sequence[Item], screening: Screening) -> list[Verdict]:
         """One verdict an item; scores: `label`, the probability that its own matching answer is right.
@@ -58,11 +61,19 @@ class Preference:
         return Verdict(id=item.id, filter=self.name, keep=keep, scores=scores, reason=reason)
 
 
+def _made(name: str, options: Mapping[str, Any]) -> PreferenceModel:
+    make = plugins.load("preferences", name).make
+    known = make().options
+    model: PreferenceModel = make(**{key: value for key, value in options.items() if key in known})
+    return model
+
+
 def _judged(model: PreferenceModel, items: Sequence[Item], screening: Screening) -> list[float]:
     values, calibration = with_calibration(model, items, screening)
     return list(map(calibration, values))
 
 
 def make(**options: Any) -> Filter:
-    """The filter with its options (`threshold`, `by`)."""
-    return Preference(**options)
+    """The filter with its options (`threshold`, `by`) and those of the preference models."""
+    of_filter = {key: options.pop(key) for key in ("threshold", "by") if key in options}
+    return Preference(**of_filter, own=options)

@@ -102,17 +102,18 @@ class Acceptance:
         }
 
 
-def took(models: Sequence[StoredModel | None]) -> Calls:
-    """What the models were asked in all, found in the call store or not; a model in two roles counts once."""
-    distinct = {id(model): model for model in models if model is not None}.values()
+def took(models: Sequence[StoredModel | None], before: Calls | None = None) -> Calls:
+    """What the models were asked since `before`, found in the call store or not; a model in two roles counts once."""
+    distinct = list({id(model): model for model in models if model is not None}.values())
     parts = [part for model in distinct for part in (model.tally, model.found)]
     costs = [part.cost for part in parts if part.made or part.reused]
+    before = before or Calls(cost=0.0)
     return Calls(
-        made=sum(part.made for part in parts),
-        reused=sum(model.found.reused for model in distinct),
-        tokens_in=sum(part.tokens_in for part in parts),
-        tokens_out=sum(part.tokens_out for part in parts),
-        cost=None if None in costs else float(sum(cost for cost in costs if cost is not None)),
+        made=sum(part.made for part in parts) - before.made,
+        reused=sum(model.found.reused for model in distinct) - before.reused,
+        tokens_in=sum(part.tokens_in for part in parts) - before.tokens_in,
+        tokens_out=sum(part.tokens_out for part in parts) - before.tokens_out,
+        cost=None if None in costs or before.cost is None else sum(cost or 0.0 for cost in costs) - before.cost,
     )
 
 

@@ -22,7 +22,7 @@ from pipeline import housekeeping, interrupt, telling, wiring
 from pipeline.budget import BudgetReached
 from pipeline.console import print_json, say, visible, write, write_error
 from pipeline.console import progress as show_progress
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 from pipeline.housekeeping import AsJson, Quiet
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ Format = Annotated[str, typer.Option(help="Item format.")]
 Undesired = Annotated[str | None, typer.Option(help="Which way is worse: more, less or neither.")]
 Writer = Annotated[str | None, typer.Option("--model", help="Generator, as provider/name.")]
 Judge = Annotated[str | None, typer.Option(help="Judge, as provider/name.")]
+RewardModel = Annotated[
+    str | None, typer.Option(help="Reward model, as provider/name; labels are judged by its rewards.")
+]
 Number = Annotated[int | None, typer.Option("-n", help="Items wanted, half of them per label.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
 Root = Annotated[Path | None, typer.Option("--generated", help="Folder of the datasets.")]
@@ -92,6 +95,7 @@ def discover(
     undesired: Undesired = None,
     model: Writer = None,
     judge: Judge = None,
+    reward_model: RewardModel = None,
     n: Number = None,
     seed: Seed = None,
     generated: Root = None,
@@ -118,14 +122,14 @@ def discover(
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
-        rehearsed = connections.cast(settings, model, judge, unloaded=True)
+        rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
         subjects = [connections.unloaded(name) for name in names]
         expected = estimate.of_generation(
-            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects
+            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects, rehearsed.reward
         )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        cast = connections.cast(settings, model, judge)
+        cast = connections.cast(settings, model, judge, reward_model)
         batched = connections.batched(names)
         found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
         made, report = found.generated, found.report
@@ -150,6 +154,7 @@ def generate(
     undesired: Undesired = None,
     model: Writer = None,
     judge: Judge = None,
+    reward_model: RewardModel = None,
     n: Number = None,
     seed: Seed = None,
     generated: Root = None,
@@ -173,11 +178,14 @@ def generate(
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
-        rehearsed = connections.cast(settings, model, judge, unloaded=True)
-        expected = estimate.of_generation(behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe)
+        rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
+        expected = estimate.of_generation(
+            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, reward=rehearsed.reward
+        )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        made = flow.generate(behaviour, connections.cast(settings, model, judge), recipe, root, progress, expected)
+        cast = connections.cast(settings, model, judge, reward_model)
+        made = flow.generate(behaviour, cast, recipe, root, progress, expected)
         telling.tell_generated(made, progress)
     print_json(as_json, telling.generated_json(made))
     telling.close_gate(made)
@@ -185,14 +193,25 @@ def generate(
 
 @app.command()
 def screen(
-    dataset: OneDataset,
+    datasets: Datasets,
     filter: Annotated[
         list[str] | None, typer.Option(help="NAME, or NAME:option=number such as preference:threshold=.9; repeatable.")
     ] = None,
     judge: Judge = None,
+    reward_model: RewardModel = None,
     behaviour: BehaviourOption = None,
     subject: Subject = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Fit a preference model on the labels of these datasets instead, and write it to a folder."),
+    ] = None,
+    labels: Annotated[str, typer.Option(help="With --train: published, checked (spot-checks) or feedback.")] = (
+        "published"
+    ),
+    features: Annotated[str, typer.Option(help="With --train: states of the judge, or embeddings.")] = "states",
+    examples: Annotated[int, typer.Option(min=2, help="With --train: items of a dataset at the most.")] = 120,
     generated: Root = None,
+    seed: Seed = None,
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
@@ -201,25 +220,44 @@ def screen(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a dataset again, every filter on every item; a version gives the next version."""
+    """Judge a dataset again, every filter on every item; a version gives the next version.
+
+    With --train, fit a preference model on several datasets: a head, or the calibration of the one that
+    --filter preference:by=NAME names.
+    """
     from pipeline import estimate, flow
-    from pipeline.screen import DEFAULT_FILTERS, load_filters
+    from pipeline.screen import load_filters, usual_filters
 
     settings = _settings()
+    if train is None and len(datasets) > 1:
+        raise UsageError("one dataset is judged at a time; several are for --train")
+    if train is not None and (dry_run or behaviour or subject):
+        raise UsageError("--train goes without --dry-run, --behaviour and --subject")
     with show_progress(quiet) as progress:
-        found = wiring.find(dataset, generated, settings, None, progress)
+        if train is not None:
+            connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+            plan = wiring.plan_of_training(train, filter, labels, features, examples, seed, settings)
+            screening = wiring.screening_for_training(connections, plan, judge, reward_model, settings)
+            pairs = [wiring.with_behaviour(name, generated, settings, progress) for name in datasets]
+            card = flow.train(pairs, plan, screening, progress)
+            telling.tell_preference(card, train, progress)
+            print_json(as_json, card.model_dump(mode="json"))
+            return
+        found = wiring.find(datasets[0], generated, settings, None, progress)
         meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
-        names = filter or list(DEFAULT_FILTERS)
-        chosen = [each.name for each in load_filters(names)]
-        needs_embedder = settings.embedder if "relevance" in chosen else None
+        named = reward_model or settings.reward_model
+        names = filter or usual_filters(named is not None)
+        chosen = load_filters(names)
+        embedder = settings.embedder if any(each.name == "relevance" for each in chosen) else None
+        reward = wiring.reward_model_for(chosen, named)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         judge_name = judge or settings.judge
         expected = estimate.of_screening(
-            found, connections.screening(meant, judge_name, needs_embedder, unloaded=True), names
+            found, connections.screening(meant, judge_name, embedder, reward, unloaded=True), names
         )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        screening = connections.screening(meant, judge_name, needs_embedder)
+        screening = connections.screening(meant, judge_name, embedder, reward)
         verdicts, version, is_new = flow.screen(found, screening, names, expected)
         for each in dict.fromkeys(verdict.filter for verdict in verdicts):
             own = [verdict for verdict in verdicts if verdict.filter == each]

@@ -41,7 +41,7 @@ from pipeline.ports import (
 from pipeline.prices import LOCAL
 from pipeline.recipe import Recipe
 from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
-from pipeline.screen import DEFAULT_FILTERS, as_written, judge_all, load_filters
+from pipeline.screen import as_written, judge_all, load_filters, usual_filters
 from pipeline.store import Dataset
 
 Case = Literal["low", "expected", "high"]
@@ -134,6 +134,7 @@ class Plan:
     writer: StoredModel | None = None
     judge: StoredModel | None = None
     embedder: StoredModel | None = None
+    reward: StoredModel | None = None
     subjects: Sequence[StoredModel] = ()
     items: Sequence[Item] = ()
     """Items that are there already; else as many as the recipe wants are invented for the subjects."""
@@ -146,19 +147,22 @@ def of_generation(
     embedder: StoredModel | None,
     recipe: Recipe,
     subjects: Sequence[StoredModel] = (),
+    reward: StoredModel | None = None,
 ) -> Estimate:
     """What it takes to write and filter a dataset, and to put it to the subjects. Nothing is sent."""
-    return estimate(Plan(behaviour, recipe, load_filters(DEFAULT_FILTERS), writer, judge, embedder, subjects))
+    filters = load_filters(usual_filters(reward is not None))
+    return estimate(Plan(behaviour, recipe, filters, writer, judge, embedder, reward, subjects))
 
 
 def of_screening(dataset: Dataset, screening: Screening, specifications: Sequence[str]) -> Estimate:
     """What it takes to judge a dataset again, kept and rejected items alike. Nothing is sent."""
-    judge, embedder = screening.judge, screening.embedder
+    judge, embedder, reward = screening.judge, screening.embedder, screening.reward
     plan = Plan(
         behaviour=screening.behaviour,
         filters=load_filters(specifications),
         judge=judge if isinstance(judge, StoredModel) else None,
         embedder=embedder if isinstance(embedder, StoredModel) else None,
+        reward=reward if isinstance(reward, StoredModel) else None,
         items=[*dataset.items, *map(as_written, dataset.rejected)],
     )
     return estimate(plan)
@@ -174,7 +178,9 @@ def of_run(
 
 def estimate(plan: Plan) -> Estimate:
     """What the plan will ask of its models and what that will cost. Nothing is sent."""
-    models = [model for model in (plan.writer, plan.judge, plan.embedder, *plan.subjects) if model is not None]
+    models = [
+        model for model in (plan.writer, plan.judge, plan.embedder, plan.reward, *plan.subjects) if model is not None
+    ]
     priced = {model.info.name: model.price for model in models}
     # Where everything runs here there is nothing to reckon.
     all_free = all(price and price.is_free for price in priced.values())
@@ -203,8 +209,8 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
 
     screening = None
     if plan.behaviour is not None and plan.judge is not None:
-        embedder = stand_in(plan.embedder) if plan.embedder else None
-        screening = Screening(plan.behaviour, stand_in(plan.judge), embedder)
+        embedder, reward = (stand_in(model) if model else None for model in (plan.embedder, plan.reward))
+        screening = Screening(plan.behaviour, stand_in(plan.judge), embedder, reward=reward)
     rated = [_Rated(each, case, i, len(plan.filters)) for i, each in enumerate(plan.filters)]
     items = list(plan.items)
     if screening and plan.behaviour and plan.writer and plan.recipe:

@@ -18,9 +18,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
-from pipeline import plugins, store
+from pipeline import plugins, store, training
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.estimate import Estimate
@@ -32,8 +33,9 @@ from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
 from pipeline.schema import Behaviour, Calls, Point, Report, Verdict
-from pipeline.screen import DEFAULT_FILTERS, Screened, as_written, judge_all, load_filters, settle
+from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
+from pipeline.training import Plan
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class Cast:
     generator: StoredModel
     judge: StoredModel
     embedder: StoredModel | None
+    reward: StoredModel | None = None
 
     def screening(self, behaviour: Behaviour) -> Screening:
         """What filters need to know and may use."""
-        return Screening(behaviour, self.judge, self.embedder)
+        return Screening(behaviour, self.judge, self.embedder, reward=self.reward)
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,9 @@ def generate(
     expected: Estimate | None = None,
 ) -> Generated:
     """Write, screen, publish. `expected` is the estimate that was made before, for the manifest."""
-    filters = load_filters(DEFAULT_FILTERS)
+    filters = load_filters(usual_filters(cast.reward is not None))
     written = writing.generate(behaviour, cast.generator, cast.screening(behaviour), filters, recipe, progress)
-    roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder}
+    roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder, "reward": cast.reward}
     models = {role: model for role, model in roles.items() if model is not None}
     calls = total_calls(list(models.values()))
     if not written.kept:
@@ -146,11 +149,18 @@ def screen(
     if not chosen.kept:
         return every, None, False
     outcome = Screened(writing.shuffled(chosen.kept, dataset.manifest.seed), (*passed.rejected, *chosen.rejected), ())
-    roles = {"judge": screening.judge, "embedder": screening.embedder}
+    roles = {"judge": screening.judge, "embedder": screening.embedder, "reward": screening.reward}
     models = {role: model for role, model in roles.items() if isinstance(model, StoredModel)}
     estimate = expected.for_manifest() if expected else None
     version, is_new = republish(dataset, outcome, models, [*filters, balance], estimate)
     return every, version, is_new
+
+
+def train(
+    datasets: Sequence[tuple[store.Dataset, Behaviour]], plan: Plan, screening: Screening, progress: Progress
+) -> SavedPreference:
+    """Fit a preference model of one's own on labelled datasets, for `screen` and `generate` to judge labels by."""
+    return training.make(datasets, plan, screening, progress)
 
 
 def expect(

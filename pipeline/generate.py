@@ -99,7 +99,12 @@ def generate(
     What is returned is balanced and shuffled by the seed. Nothing is dropped silently: every item that was parsed is
     in `kept` or in `rejected`, and what could not be parsed is counted.
     """
-    began = clock()
+    models = [
+        model
+        for model in (writer, screening.judge, screening.embedder, screening.reward)
+        if isinstance(model, StoredModel)
+    ]
+    began, before = clock(), took(models)
     form = plugins.load("formats", behaviour.format)
     judge = [screening.judge.info.name] if screening.judge else []
     recipe = recipe.for_models(writer.info.name, *judge)
@@ -110,8 +115,7 @@ def generate(
     except BudgetReached as reached:
         work.outcome.stopped, work.outcome.ended = str(reached), reached.of
     written = work.finish()
-    models = [model for model in (writer, screening.judge, screening.embedder) if isinstance(model, StoredModel)]
-    written.acceptance = work.acceptance.report(written.ended, took(models), clock() - began)
+    written.acceptance = work.acceptance.report(written.ended, took(models, before), clock() - began)
     return written
 
 

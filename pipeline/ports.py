@@ -8,10 +8,11 @@ a provider behind the call store, one list of requests in, one list of replies o
 
 from __future__ import annotations
 
+import base64
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -19,6 +20,8 @@ from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from pipeline.statistics.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,14 @@ class Choice:
     passage_tokens: int | None = None
     tokens_in: int = 0
     tokens_out: int = 0
-    state: np.ndarray[Any, np.dtype[np.float32]] | None = field(default=None, compare=False)
-    """The hidden state that was asked for, shape (width,); None where the model gives none. Stored in half precision."""
+    state: str | None = None
+    """The hidden state that was asked for: base64 of little-endian float16, as `packed` makes it; None where there is
+    none."""
+
+    @property
+    def hidden(self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+        """The hidden state, shape (width,)."""
+        return None if self.state is None else unpacked(self.state)
 
     @property
     def mass(self) -> float:
@@ -119,6 +128,18 @@ class Choice:
     def log_odds(self, index: int) -> float:
         """Natural log of p[index] / sum of the other options."""
         return log_odds(self.log_probabilities, index)
+
+
+def packed(state: np.ndarray[Any, Any]) -> str:
+    """A hidden state in half precision as text."""
+    return base64.b64encode(state.astype("<f2").tobytes()).decode()
+
+
+def unpacked(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """What `packed` was given, in half precision. Raises ValueError for a text that is none."""
+    import numpy as np
+
+    return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f2").astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -232,6 +253,7 @@ class SentAhead(Exception):
     """What was asked is on its way, and its answers are there for whoever asks again."""
 
 
+@runtime_checkable
 class TextModel(Protocol):
     """Writes."""
 
@@ -337,6 +359,15 @@ class PreferenceModel(Protocol):
         Uncalibrated, but without the model's own leaning: 0 is as near to undecided as is known without labels.
         Raises UsageError where the screening lacks the model that is needed.
         """
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A preference model that knows what its log-odds are worth."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """What makes calibrated log-odds of its log-odds."""
 
 
 class ItemFormat(Protocol):

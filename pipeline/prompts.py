@@ -1,4 +1,4 @@
-"""Reads what stands in `prompts/`: templates, behaviours, ladders, and the bank of gold statements.
+"""Reads what stands in `prompts/`: templates, behaviours, ladders, principles, and the bank of gold statements.
 
 The folder holds no Python. In an installed wheel it lies inside the package, in a checkout beside it.
 """
@@ -204,6 +204,23 @@ def read_ladder(name: str) -> list[str]:
     if not isinstance(models, list) or not models or not all(isinstance(m, str) for m in models):
         raise UsageError(f"{path}: `models` must be a list of model names, smallest first")
     return models
+
+
+def read_principles(name: str) -> tuple[str, ...]:
+    """What an AI judge goes by: `prompts/principles/NAME.toml`, or a path to such a file. Each is a few sentences.
+
+    Raises UsageError where there is no such file, or its `principles` is not a list of texts.
+    """
+    path = Path(name).expanduser() if name.endswith(".toml") else folder() / "principles" / f"{name}.toml"
+    known = sorted(p.stem for p in (folder() / "principles").glob("*.toml"))
+    if not path.is_file() or (not name.endswith(".toml") and name not in known):
+        raise UsageError(
+            f"there are no principles {name!r}; there are: {', '.join(known)}; or give a .toml file's path"
+        )
+    found = _read_toml(path).get("principles")
+    if not isinstance(found, list) or not found or not all(isinstance(each, str) and each.strip() for each in found):
+        raise UsageError(f'{path}: `principles` must be a list of texts, such as ["Choose the reply that …"]')
+    return tuple(" ".join(each.split()) for each in found)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

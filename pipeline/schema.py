@@ -22,6 +22,7 @@ CANARY = "mwe-canary 6f1c5f0e-6a0b-4c55-9d0e-2f6d0a8c7b13: evaluation data, do n
 
 Subject = Literal["person", "ai"]
 Undesired = Literal["more", "less", "neither"]
+ModelKind = Literal["base", "chat", "embedding", "reward"]
 RaterKind = Literal["person", "model"]
 """Who rated. The ratings of people and of models are never counted together."""
 
@@ -218,7 +219,7 @@ class ModelInfo(Record):
     name: str
     """`provider/name`, as on the command line."""
     family: str | None = None
-    kind: Literal["base", "chat", "embedding", "reward"] = "chat"
+    kind: ModelKind = "chat"
     parameters: int | None = None
     """Published number of parameters, not a count of converted tensors."""
     revision: str | None = None
@@ -230,6 +231,8 @@ class ModelInfo(Record):
     licence: str | None = None
     training_tokens: float | None = None
     thinking: bool = False
+    layers: int | None = None
+    """Of a model in this process: how many layers it has, and so after which of them states can be read."""
 
 
 class Point(Record):

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from pipeline import plugins
 from pipeline.errors import UsageError
-from pipeline.ports import Filter, Screening
+from pipeline.ports import ChoiceModel, Filter, RewardModel, Screening
 from pipeline.schema import Item, RejectedItem, Verdict
 
 DEFAULT_FILTERS = ("duplicates", "preference", "relevance", "diagnostic")
 """In this order: cheap before dear. `balance` chooses among the survivors at the end."""
+BY_REWARD = "reward_model"
+"""The preference model that needs a reward model."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,17 @@ class Screened:
     kept: tuple[Item, ...]
     rejected: tuple[RejectedItem, ...]
     verdicts: tuple[Verdict, ...]
+
+
+def usual_filters(by_reward: bool) -> list[str]:
+    """Specifications of the filters where none are named; where a reward model is named, labels are judged by it."""
+    named = {"preference": f"preference:by={BY_REWARD}"} if by_reward else {}
+    return [named.get(name, name) for name in DEFAULT_FILTERS]
+
+
+def needs_reward(filters: Sequence[Filter]) -> bool:
+    """Whether one of the filters judges by rewards."""
+    return any(BY_REWARD in str(each.options.get("by", "")).split("+") for each in filters)
 
 
 def load_filters(specifications: Sequence[str]) -> list[Filter]:
@@ -95,7 +108,7 @@ def settle(items: Sequence[Item], verdicts: Sequence[Sequence[Verdict]], screeni
 
 
 def _judge(judging: Filter, items: Sequence[Item], screening: Screening) -> list[Verdict]:
-    for model in (screening.judge, screening.embedder):
+    for model in (screening.judge, screening.embedder, screening.reward):
         if model is not None:
             model.task = f"filter {judging.name}"
     return judging.judge(items, screening)
@@ -106,10 +119,18 @@ def with_scores(item: Item, verdict: Verdict, screening: Screening) -> Item:
     update: dict[str, object] = {"scores": {**item.scores, **verdict.scores}}
     if "label" in verdict.scores:
         update["label_confidence"] = verdict.scores["label"]
-        update["judge"] = screening.judge.info.name if screening.judge else None
+        update["judge"] = _label_judge(verdict, screening)
     if "relevance" in verdict.scores:
         update["relevance"] = verdict.scores["relevance"]
     return item.model_copy(update=update)
+
+
+def _label_judge(verdict: Verdict, screening: Screening) -> str | None:
+    """Whose opinion the label probability is; several names are joined by "+"."""
+    judges: list[ChoiceModel | RewardModel | None] = [screening.reward or screening.judge]
+    if f"label_{BY_REWARD}" in verdict.scores:
+        judges = [screening.judge, screening.reward]
+    return "+".join(model.info.name for model in judges if model is not None) or None
 
 
 def reject(item: Item, verdict: Verdict) -> RejectedItem:

@@ -39,6 +39,8 @@ class Settings(Record):
     judge: str = "local/Qwen2.5-Coder-1.5B-Instruct"
     embedder: str | None = "local/all-MiniLM-L6-v2"
     """Sentence embeddings of the relevance filter; "none" leaves relevance to the judge alone."""
+    reward_model: str | None = None
+    """A model that rewards replies, for filters that judge by one; none if absent."""
     generated: str = "generated"
     """Folder of the datasets."""
     ladder: str = "embedded"

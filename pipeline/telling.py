@@ -13,6 +13,7 @@ from pipeline.errors import GateClosed, PipelineError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from filters.preferences._saved import SavedPreference
     from pipeline.calls.shards import Merged
     from pipeline.calls.upkeep import Pruned
     from pipeline.doctor.finding import Finding
@@ -251,6 +252,21 @@ def next_steps(dataset: Dataset, behaviour: Behaviour) -> str:
         "--judge anthropic/claude-sonnet-4-5\n"
         f"more sizes:    mwe run {dataset.label} --models hf/Qwen/Qwen2.5-3B-Instruct && mwe report {dataset.label}"
     )
+
+
+def tell_preference(card: SavedPreference, folder: Path, progress: Progress) -> None:
+    """How well a fitted preference model does, and how to use it."""
+    found = card.evaluation
+    progress.note(
+        f"on behaviours held out: AUROC {found['auroc']:.3f} (with shuffled descriptions "
+        f"{found['auroc_shuffled_descriptions']:.3f}), accuracy {found['accuracy']:.3f}, calibration error "
+        f"{found['calibration_error']:.3f} ({found['chance_calibration_error']:.3f} by chance), "
+        f"{card.calibration.method}"
+    )
+    for each in card.thresholds:
+        if each.threshold is not None:
+            progress.note(f"  precision {each.precision:.2f} from {each.threshold:.3f} on, recall {each.recall:.2f}")
+    progress.note(f"judge by it with --filter preference:by=trained,head={folder}; its card is {folder / 'README.md'}")
 
 
 def table(findings: Sequence[Finding], width: int) -> str:

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
-    from pipeline.ports import Progress, Provider, Screening
+    from pipeline.ports import Filter, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
     from pipeline.recipe import Recipe
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
+    from pipeline.training import Plan
 
 
 def behaviour_from(
@@ -77,6 +78,50 @@ def find(reference: str, generated: Path | None, settings: Settings, out: Path |
     return found
 
 
+def with_behaviour(
+    reference: str, generated: Path | None, settings: Settings, progress: Progress
+) -> tuple[Dataset, Behaviour]:
+    """A dataset and what it is about."""
+    found = find(reference, generated, settings, None, progress)
+    return found, behaviour_of(found, None, None, None, progress)
+
+
+def plan_of_training(
+    folder: Path,
+    filters: Sequence[str] | None,
+    labels: str,
+    features: str,
+    size: int,
+    seed: int | None,
+    settings: Settings,
+) -> Plan:
+    """What `--train` is to fit: a head, or the calibration of the preference model that `--filter` names."""
+    from pipeline.screen import load_filters
+    from pipeline.training import Plan
+
+    chosen = load_filters(filters or ["preference:by=trained"])
+    if [each.name for each in chosen] != ["preference"] or "+" in chosen[0].options["by"]:
+        raise UsageError("--train takes one --filter, preference:by=NAME, which names one preference model")
+    options = {key: value for key, value in chosen[0].options.items() if key not in ("by", "threshold", "head")}
+    by = chosen[0].options["by"]
+    seed = settings.seed if seed is None else seed
+    return Plan(folder, labels, by, features, options, seed, size)  # type: ignore[arg-type]
+
+
+def screening_for_training(
+    connections: Connections, plan: Plan, judge: str | None, reward_model: str | None, settings: Settings
+) -> Screening:
+    """The models that training uses; the embedder groups siblings, where there is one."""
+    from pipeline import prompts
+    from pipeline.screen import BY_REWARD
+
+    reward = (reward_model or settings.reward_model) if plan.by == BY_REWARD else None
+    if plan.by == BY_REWARD and reward is None:
+        raise UsageError("calibrating a reward model needs its name: --reward-model NAME")
+    anything = prompts.describe("a person who answers questions")
+    return connections.screening(anything, judge or settings.judge, settings.embedder, reward)
+
+
 def root_of(generated: Path | None, settings: Settings) -> Path:
     """The folder of the datasets. Raises UsageError where nothing could be published there, before anything is paid."""
     root = generated or Path(settings.generated)
@@ -113,6 +158,17 @@ def recipe_from(
 def ladder_or_usual(models: str | None, ladder: str | None, settings: Settings) -> str | None:
     """The ladder to climb: the one given, none beside --models, else the usual one."""
     return settings.ladder if ladder is None and models is None else ladder
+
+
+def reward_model_for(filters: Sequence[Filter], given: str | None) -> str | None:
+    """The reward model, if one of the filters needs it. Raises UsageError where it is needed and none is given."""
+    from pipeline.screen import needs_reward
+
+    if not needs_reward(filters):
+        return None
+    if given is None:
+        raise UsageError("judging by rewards needs a reward model: give one with --reward-model, such as hf/ORG/NAME")
+    return given
 
 
 def prices_from(given: Sequence[str] | None, settings: Settings) -> dict[str, OwnPrice]:
@@ -156,23 +212,35 @@ class Connections:
             self._kept[name] = self._connect(name)
         return self._kept[name]
 
-    def cast(self, settings: Settings, model: str | None, judge: str | None, unloaded: bool = False) -> Cast:
-        """Generator, judge and embedder: as given, else as the settings say; `unloaded` to reckon with."""
+    def cast(
+        self,
+        settings: Settings,
+        model: str | None,
+        judge: str | None,
+        reward_model: str | None = None,
+        unloaded: bool = False,
+    ) -> Cast:
+        """Every role's model, as given, else as the settings say; `unloaded` to reckon with."""
         from pipeline.flow import Cast
 
         make = self.unloaded if unloaded else self.model
+        reward = reward_model or settings.reward_model
         return Cast(
             generator=make(model or settings.model),
             judge=make(judge or settings.judge),
             embedder=make(settings.embedder) if settings.embedder else None,
+            reward=make(reward) if reward else None,
         )
 
-    def screening(self, behaviour: Behaviour, judge: str, embedder: str | None, unloaded: bool = False) -> Screening:
+    def screening(
+        self, behaviour: Behaviour, judge: str, embedder: str | None, reward: str | None = None, unloaded: bool = False
+    ) -> Screening:
         """What filters may use; `unloaded` to reckon with."""
         from pipeline.ports import Screening
 
         make = self.unloaded if unloaded else self.model
-        return Screening(behaviour, make(judge), make(embedder) if embedder else None)
+        vectors = make(embedder) if embedder else None
+        return Screening(behaviour, make(judge), vectors, reward=make(reward) if reward else None)
 
     def subject_names(self, models: str | None, ladder: str | None) -> list[str]:
         """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""

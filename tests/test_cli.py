@@ -136,7 +136,7 @@ def test_judging_a_version_again_with_another_threshold_gives_the_next_version(m
     assert {row["id"] for row in second} <= keeps
     assert all(row["label_confidence"] > 0.97 for row in second)
     manifest = json.loads((folder / "v2" / "manifest.json").read_text())
-    assert manifest["filters"][0]["options"] == {"threshold": 0.97}
+    assert manifest["filters"][0]["options"]["threshold"] == 0.97
     assert manifest["counts"]["written"] == manifest["counts"]["unparsed"] + len(verdicts)
     assert len(verdicts) == sum(1 for v in ("items", "rejected") for _ in (folder / "v1" / f"{v}.jsonl").open())
     assert len(first) == 20

@@ -56,6 +56,14 @@ def test_a_rehearsal_stores_nothing_and_asks_nothing(tmp_path: Path) -> None:
     assert models.generator.tally.reused == 0
 
 
+def test_a_reward_model_is_reckoned_with_in_place_of_the_judge_of_labels(tmp_path: Path) -> None:
+    models, reward = cast(tmp_path), model("reward", tmp_path)
+    found = of_generation(BEHAVIOUR, models.generator, models.judge, None, Recipe(n=20), reward=reward)
+    asked = {row.model for row in found.stages if row.stage == "filter preference"}
+    assert asked == {"fake/reward"}
+    assert "fake/reward" in found.prices
+
+
 def test_the_high_case_is_the_budget_of_candidates_each_judged_by_every_filter(tmp_path: Path) -> None:
     found = reckon(cast(tmp_path), Recipe(n=20, budget=10, patience=0))
     assert of(found, "writing")[2] == 200

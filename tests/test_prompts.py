@@ -18,10 +18,11 @@ VALUES = {
     "side": "agree",
     "other": "disagree",
     "principle": "Be plain.",
+    "replies": ("Yes", "No"),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in prompts.template_names() if name != "card"])
+@pytest.mark.parametrize("name", [name for name in prompts.template_names() if not name.endswith("card")])
 def test_every_prompt_template_renders_with_the_behaviour_in_it(name: str) -> None:
     assert LINE in prompts.render(name, **VALUES)
 
@@ -124,3 +125,31 @@ def test_a_ladder_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
     path.write_text("models = []\n")
     with pytest.raises(UsageError, match="list of model names"):
         prompts.read_ladder(str(path))
+
+
+def test_the_principles_that_come_along_stand_alone_and_none_is_there_twice() -> None:
+    found = prompts.read_principles("default")
+    assert 8 <= len(found) == len(set(found)) <= 16
+    assert all(text[0].isupper() and text.endswith(".") and len(text) < 160 for text in found)
+
+
+def test_principles_of_ones_own_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('principles = ["Choose  the\\n honest reply."]')
+    assert prompts.read_principles(str(path)) == ("Choose the honest reply.",)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "principles = []", 'principles = "x"', 'principles = ["", "x"]', "principles = ["]
+)
+def test_a_file_without_principles_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"principles|TOML"):
+        prompts.read_principles(str(path))
+
+
+@pytest.mark.parametrize("name", ["absent", "absent.toml", "../gold/neutral", "default/../default"])
+def test_principles_that_there_are_not_are_refused_with_those_that_there_are(name: str) -> None:
+    with pytest.raises(UsageError, match="there are: default"):
+        prompts.read_principles(name)

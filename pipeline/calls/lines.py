@@ -25,6 +25,7 @@ from pipeline.ports import (
     Reward,
     RewardRequest,
     SampleRequest,
+    unpacked,
 )
 from pipeline.schema import Record
 
@@ -74,7 +75,17 @@ class _ChoiceLine(_Line):
             raise ValueError("a probability outside 0..1")
         if any(not 0 <= i < len(values) for i in self.reply.bounded):
             raise ValueError("a bound of an option that is not there")
+        if self.reply.state is not None and not _is_finite(self.reply.state):
+            raise ValueError("a state that is no numbers, or infinite ones")
         return self
+
+
+def _is_finite(state: str) -> bool:
+    try:
+        numbers = unpacked(state)
+    except ValueError:
+        return False
+    return bool(numbers.size) and bool(np.isfinite(numbers).all())
 
 
 class _Vector(Record):

@@ -82,12 +82,10 @@ def with_checksum(key: bytes, model: str, kind: str, created: int, reply: bytes,
 
 
 def reply_to_json(reply: Reply) -> bytes:
-    """The reply's fields but for those that are None; vectors as base64, in little-endian float32 or float16."""
+    """The reply's fields but for those that are None; a vector as base64 of little-endian float32."""
     fields = {name: value for name, value in vars(reply).items() if value is not None}
     if isinstance(reply, Embedding):
         fields["vector"] = base64.b64encode(reply.vector.astype("<f4").tobytes()).decode()
-    if isinstance(reply, Choice) and reply.state is not None:
-        fields["state"] = base64.b64encode(reply.state.astype("<f2").tobytes()).decode()
     try:
         return _plain(fields).encode()
     except UnicodeEncodeError:
@@ -109,9 +107,6 @@ def reply_from_json(kind: str, text: bytes) -> Reply:
                 fields["log_probabilities"] = tuple(fields["log_probabilities"])
                 fields["answer_forms"] = tuple(fields["answer_forms"])
                 fields["bounded"] = tuple(fields.get("bounded", ()))
-                if "state" in fields:
-                    half = np.frombuffer(base64.b64decode(fields["state"]), dtype="<f2")
-                    fields["state"] = half.astype(np.float32)
                 return Choice(**fields)
             case "Embedding":
                 fields["vector"] = np.frombuffer(base64.b64decode(fields["vector"]), dtype="<f4")

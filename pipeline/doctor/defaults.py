@@ -20,13 +20,19 @@ from pipeline.doctor.servers import Listing, Server, server_of
 from pipeline.doctor.software import INSTALL_EXTRA
 from pipeline.errors import PipelineError
 from pipeline.models import _catalogue, _hub, _installed
-from pipeline.models._checkpoint import check_folder
+from pipeline.models._checkpoint import check_folder, kind_of
 from pipeline.prompts import read_ladder
+from pipeline.schema import ModelKind
 from pipeline.settings import Settings, has_local_extra
 
 _NO_EXTRA = f"{INSTALL_EXTRA}, or set MWE_MODEL and MWE_JUDGE to models behind an API."
 _ANY = "Nothing is wrong if this server takes any name."
 _PIP_SECONDS = 8.0
+_PATH_STARTS = ("/", "./", "../", "~")
+_CALLED = {"base": "language model", "chat": "chat model", "embedding": "sentence encoder", "reward": "reward model"}
+
+REWARD = "reward_model"
+"""The role whose model must give rewards."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class Surroundings:
 
 def roles(settings: Settings) -> dict[str, str]:
     """Default -> the model it names."""
-    named = {"model": settings.model, "judge": settings.judge, "embedder": settings.embedder or ""}
-    return {role: model for role, model in named.items() if model}
+    named = {"model": settings.model, "judge": settings.judge, "embedder": settings.embedder}
+    return {role: model for role, model in (named | {REWARD: settings.reward_model}).items() if model}
 
 
 def ladder(settings: Settings) -> list[str]:
@@ -118,10 +124,32 @@ def role_findings(settings: Settings, around: Surroundings) -> Iterator[Finding]
     for model in dict.fromkeys(named.values()):
         subject = ", ".join(role for role, name in named.items() if name == model)
         state, detail, advice = availability(model, around)
+        if state == "ok" and named.get(REWARD) == model and (fault := reward_fault(model)):
+            state, detail, advice = "broken", fault, "Set MWE_REWARD_MODEL to a sequence classifier with one output."
         yield Finding(subject=subject, state=state, detail=f"{model}: {detail}", advice=advice or None)
     if settings.embedder is None:
         yield Finding(subject="embedder", state="ok", detail="none: relevance is left to the judge alone")
     yield _ladder_finding(settings, around)
+
+
+def reward_fault(model: str) -> str:
+    """Why a model that is here or behind a server gives no rewards; "" where it does or only its weights would tell."""
+    provider, _, rest = model.partition("/")
+    if provider == "fake":
+        return ""
+    if provider not in {"hf", "local"}:
+        return "gives no rewards: no API does"
+    kind = _catalogue.find(rest).kind if provider == "local" else _kind_here(rest)
+    return "" if kind in {"reward", None} else f"gives no rewards: it is a {_CALLED[kind]}"
+
+
+def _kind_here(name: str) -> ModelKind | None:
+    """The kind of an `hf/` model whose files are here."""
+    if name.startswith(_PATH_STARTS):
+        return kind_of(Path(name).expanduser())
+    repository, _, revision = name.partition("@")
+    folder = _hub.cached(repository, revision or None)
+    return kind_of(folder) if folder else None
 
 
 def _ladder_finding(settings: Settings, around: Surroundings) -> Finding:
@@ -187,9 +215,11 @@ def _embedded(name: str, around: Surroundings) -> tuple[State, str, str]:
 
 
 def _of_hub(name: str, around: Surroundings) -> tuple[State, str, str]:
-    if name.startswith(("/", "./", "../", "~")):
-        check_folder(Path(name).expanduser())
-        return "ok", "weights, configuration and tokenizer are there", ""
+    if name.startswith(_PATH_STARTS):
+        folder = Path(name).expanduser()
+        check_folder(folder)
+        kind = kind_of(folder)
+        return "ok", f"weights, configuration and tokenizer of a {_CALLED[kind]} are there", ""
     repository, _, revision = name.partition("@")
     if repository.count("/") != 1:
         return "broken", "is not a model", "Give hf/ORG/NAME, or hf/ before a path such as hf/./folder."

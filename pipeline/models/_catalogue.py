@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.errors import ModelUnavailable
-from pipeline.schema import ModelInfo, Record
+from pipeline.schema import ModelInfo, ModelKind, Record
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Bytes = Annotated[int, Field(gt=0)]
@@ -118,7 +118,7 @@ class Entry(Record):
     family: str
     parameters: Bytes
     """Published number of parameters."""
-    kind: Literal["base", "chat", "embedding"]
+    kind: ModelKind
     licence: str
     training_tokens: float | None = None
     sources: list[Annotated[Source, Field(discriminator="form")]] = Field(min_length=1)

@@ -12,10 +12,15 @@ from typing import Any
 
 from pipeline.errors import ModelUnavailable, UsageError
 from pipeline.models._rendering import Rendering, read_rendering
-from pipeline.schema import ModelInfo
+from pipeline.schema import ModelInfo, ModelKind
 
-ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "electra", "nomic_bert", "camembert")
-"""Values of `model_type` whose models give embeddings and no text."""
+ENCODERS = (
+    "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "modernbert", "mpnet",
+    "nomic_bert", "roberta", "xlm-roberta",
+)  # fmt: skip
+"""Values of `model_type` whose models read a text, or two, and write none: they give embeddings, or a reward."""
+
+_CLASSIFIER = "ForSequenceClassification"
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model")
 _IDENTIFYING = (
@@ -73,18 +78,46 @@ def check_folder(folder: Path) -> None:
 
 def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
     """ModelInfo of a bare folder. `parameters` is counted from tensor shapes, tied matrices once."""
-    config = read_config(folder)
-    family = str(config.get("model_type") or "") or None
     rendering = read_rendering(folder)
     return ModelInfo(
         name=name,
-        family=family,
-        kind="embedding" if family in ENCODERS else "chat" if rendering.template else "base",
+        family=_family(read_config(folder)),
+        kind=kind_of(folder),
         parameters=count_parameters(folder),
         revision=revision,
         rendering="chat" if rendering.template else "base",
         template_hash=rendering.template_hash,
+        layers=count_layers(folder),
     )
+
+
+def count_layers(folder: Path) -> int | None:
+    """Number of a model's layers; None where its settings do not say."""
+    config = read_config(folder)
+    found = config.get("num_hidden_layers") or config.get("n_layer")
+    return found if isinstance(found, int) else None
+
+
+def _family(config: dict[str, Any]) -> str | None:
+    return str(config.get("model_type") or "") or None
+
+
+def kind_of(folder: Path) -> ModelKind:
+    """What the model in a folder is for; a sequence classifier with one output is a reward model.
+
+    Raises ModelUnavailable for a classifier with several outputs.
+    """
+    config = read_config(folder)
+    if any(_CLASSIFIER in str(name) for name in config.get("architectures") or ()):
+        outputs = len(config.get("id2label") or ()) or int(config.get("num_labels") or 2)
+        if outputs != 1:
+            raise ModelUnavailable(
+                f"{folder} holds a classifier with {outputs} outputs. A reward model has one; no other is of use here."
+            )
+        return "reward"
+    if _family(config) in ENCODERS:
+        return "embedding"
+    return "chat" if read_rendering(folder).template else "base"
 
 
 def count_parameters(folder: Path) -> int:

@@ -1,7 +1,7 @@
 """The local engine's front: token ids in, numbers and token ids out. The only door to everything that imports torch.
 
-`load` gives an Engine; its three verbs take one group of work, which they compute as a whole:
-`score` (log-probabilities of options), `generate` (sampled continuations) and `embed` (unit vectors).
+`load` gives an Engine; its verbs take one group of work, which they compute as a whole: `score` (log-probabilities of
+options), `generate` (sampled continuations), `embed` (unit vectors) and `reward` (one number a dialog).
 What comes out depends on the group, the weights, the device and the number format, and on nothing else.
 """
 
@@ -17,7 +17,8 @@ import numpy as np
 from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, Unsupported
 from pipeline.models._checkpoint import check_folder, read_config, weight_bytes
 from pipeline.models._memory import available_memory
-from pipeline.models._work import Job, Question, Text, Tokens
+from pipeline.models._work import Job, Question, Row, Text, Tokens
+from pipeline.schema import ModelKind
 
 NAME = "mwe-torch"
 VERSION = 1
@@ -35,6 +36,16 @@ class Engine:
     def encode(self, text: str, special: bool) -> tuple[int, ...]:
         """Token ids; `special` adds what the tokenizer puts around a plain text, such as a start token."""
         return tuple(self._tokenizer(text, add_special_tokens=special)["input_ids"])
+
+    def encode_pair(self, first: str, second: str) -> Row:
+        """Two texts as the tokenizer joins them; the second begins a segment of its own where the model knows any."""
+        joined = self._tokenizer(first, second)
+        return Row(tuple(joined["input_ids"]), tuple(joined.get("token_type_ids", ())))
+
+    def room(self) -> int:
+        """Most tokens that the model reads at once."""
+        # Tokenizers that know no limit of their own name an astronomic one.
+        return min(int(self._network.context), int(self._tokenizer.model_max_length))
 
     def score(self, questions: Sequence[Question], layer: int | None = None) -> tuple[list[list[float]], Any]:
         """Natural-log probability of each option after its prompt, the full sum over its tokens.
@@ -65,6 +76,11 @@ class Engine:
 
         return embed(self._network, rows)
 
+    def reward(self, rows: Sequence[Row]) -> list[float]:
+        """One number a row; only of a reward model, and of rows that fit its `room`."""
+        rewards: list[float] = self._network.reward(rows)
+        return rewards
+
     def _check_length(self, tokens: int) -> None:
         if tokens > self._network.context:
             raise Unsupported(
@@ -72,7 +88,7 @@ class Engine:
             )
 
 
-def load(folder: Path, device: str, dtype: str, embedding: bool = False) -> Engine:
+def load(folder: Path, device: str, dtype: str, kind: ModelKind = "chat") -> Engine:
     """Load weights and tokenizer of a model folder.
 
     Raises MissingExtra without torch and transformers, ModelUnavailable where files or memory are missing.
@@ -84,14 +100,18 @@ def load(folder: Path, device: str, dtype: str, embedding: bool = False) -> Engi
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    return Engine(_load_network(folder, device, dtype, embedding), tokenizer, _end_tokens(folder, tokenizer))
+    return Engine(_load_network(folder, device, dtype, kind), tokenizer, _end_tokens(folder, tokenizer))
 
 
-def _load_network(folder: Path, device: str, dtype: str, embedding: bool) -> Any:
-    if embedding:
+def _load_network(folder: Path, device: str, dtype: str, kind: ModelKind) -> Any:
+    if kind == "embedding":
         from pipeline.models._embed import load_encoder
 
         return load_encoder(folder, device)
+    if kind == "reward":
+        from pipeline.models._reward import load_classifier
+
+        return load_classifier(folder, device, dtype)
     from pipeline.models._lean import is_lean, load_lean
     from pipeline.models._modules import load_modules
 

@@ -61,7 +61,7 @@ class Modules:
         states: list[Any] = [None] * len(questions)
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
-            own = [(prompt[shared:], option) for _, _, prompt, option in part]
+            own: list[tuple[Tokens, Tokens]] = [(prompt[shared:], option) for _, _, prompt, option in part]
             for (i, j, _, _), (value, state) in zip(part, self._score_rows(own, cache, shared, layer), strict=True):
                 scores[i][j], states[i] = value, state
         return scores, None if layer is None else torch.stack(states).float().cpu().numpy()

@@ -62,6 +62,13 @@ class Rendering:
             raise Unsupported("A dialog without messages has nothing a model could answer.")
         return _base_text(messages) if self.template is None else self._chat_text(messages)
 
+    def complete(self, messages: Messages) -> str:
+        """The text of a whole dialog, its last turn closed as the template closes it: what a reward model reads.
+
+        Raises Unsupported where the template refuses the dialog.
+        """
+        return _base_text(messages) if self.template is None else self._fill(messages, add_generation_prompt=False)
+
     @cached_property
     def takes_system(self) -> bool:
         """Whether a system turn stands in a place of its own; templates without one get it in the user's turn."""

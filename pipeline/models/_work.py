@@ -33,6 +33,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Row:
+    """A whole dialog as a reward model reads it. `segments` is as long as `tokens`, or () where there is only one."""
+
+    tokens: tuple[int, ...]
+    segments: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Text:
     """What a job gave: text without its stop string, number of tokens, and whether it ended by itself."""
 

@@ -1,8 +1,8 @@
 """`fake/NAME`: an invented model, for dry runs and tests. Pure Python, deterministic, and fast.
 
 It writes short statements for the side that is asked for (with a few duplicates, empty and useless texts among
-them), answers choices, and embeds. A size in the name (`fake/8b`, `fake/70b-base`) plants a scaling curve: the
-model answers in line with a statement with log-odds that rise by `LOGIT_PER_DECADE` a decade of parameters.
+them), answers choices, embeds, and rewards replies. A size in the name (`fake/8b`, `fake/70b-base`) plants a scaling
+curve: the model answers in line with a statement with log-odds that rise by `LOGIT_PER_DECADE` a decade of parameters.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ _AGAINST = re.compile(r"\b(not|never|no|none|dislike|avoid|refuse|hardly|little|
 _ON_TOPIC = re.compile(r"\b(about|relevant|related|topic|tell you whether)\b", re.I)
 _ANYBODY = re.compile(r"\bof (?:a person|an AI system)\.", re.I)
 """Of anybody at all there is nothing to say."""
+_LETTERED_REPLY = re.compile(r"^(\([A-Z]\)) (yes|no)\b", re.I | re.M)
 _SMALL_WORDS = {"and", "are", "does", "for", "from", "has", "have", "its", "that", "the", "who", "with"}
 
 _OPENINGS = (
@@ -90,14 +91,15 @@ class FakeProvider:
 
     @property
     def info(self) -> ModelInfo:
-        """Kind `base` for names with "-base"; the number of parameters is the one in the name, if there is one."""
-        kind = "base" if "-base" in self.model else "chat"
-        fields = {"family": "fake", "kind": kind, "rendering": kind, "parameters": parameters(self.model)}
+        """Kind `base` for names with "-base", `reward` for those with "reward"; the size is the one in the name."""
+        kind = "reward" if "reward" in self.model else "base" if "-base" in self.model else "chat"
+        rendering = "base" if kind == "base" else "chat"
+        fields = {"family": "fake", "kind": kind, "rendering": rendering, "parameters": parameters(self.model)}
         return ModelInfo.model_validate({"name": f"fake/{self.model}", **fields})
 
     def identity(self) -> Mapping[str, Any]:
         """The name, and the version of the inventions."""
-        return {"provider": "fake", "model": self.model, "engine": "fake-1"}
+        return {"provider": "fake", "model": self.model, "engine": "fake-2"}
 
     def groups(self, requests: Sequence[Request]) -> list[list[int]]:
         """Every request stands alone."""
@@ -130,7 +132,7 @@ class FakeProvider:
                 return choose(request, self.model)
             case EmbeddingRequest():
                 return Embedding(embed(request.text), tokens_in=len(request.text.split()))
-        return Reward(_uniform("reward", self.model, _text(request.messages)), tokens_in=_words(request.messages))
+        return Reward(reward(request.messages, self.model), tokens_in=_words(request.messages))
 
 
 def parameters(model: str) -> int | None:
@@ -183,14 +185,16 @@ def _topic(description: str, rng: random.Random) -> str:
 def choose(request: ChoiceRequest, model: str) -> Choice:
     """Log-probabilities with a mass of .8 to .99 on the options.
 
-    Between "Yes" and "No" the answer follows the statement that is asked about (the last one in quotes, else the
-    last line): Yes if it speaks for something. Log-odds are `planted_logit` plus a logistic draw for the item, so the
-    expected score of a model is 1 / (1 + exp(-planted_logit)). Other options get even log-odds plus the draw.
+    Between "Yes" and "No", or letters before replies that start with these, the answer follows the statement that is
+    asked about (the last one in quotes, else the last line): Yes if it speaks for something. Log-odds are
+    `planted_logit` plus a logistic draw for the item, so the expected score of a model is
+    1 / (1 + exp(-planted_logit)). Other options get even log-odds plus the draw.
     """
     text = _text(request.messages)
     draw = _logistic(_uniform("choose", model, text, *request.options))
     logits = [0.0] * len(request.options)
-    forms = [option.strip().lower() for option in request.options]
+    shown = {letter.lower(): said.lower() for letter, said in _LETTERED_REPLY.findall(text)}
+    forms = [shown.get(form, form) for form in (option.strip().lower() for option in request.options)]
     if "yes" in forms and "no" in forms:
         logits[forms.index("yes")] = _direction(request.messages) * (planted_logit(model) + draw)
     elif logits:
@@ -204,6 +208,19 @@ def choose(request: ChoiceRequest, model: str) -> Choice:
         tokens_in=_words(request.messages),
         tokens_out=1,
     )
+
+
+def reward(messages: Messages, model: str) -> float:
+    """A number for a dialog: for replies Yes and No, half of what `choose` has as log-odds, with opposite signs.
+
+    Any other reply gets a number in (0, 1) that it fixes.
+    """
+    said = messages[-1].content.strip(" .\n").lower() if messages and messages[-1].role == "assistant" else ""
+    if said not in {"yes", "no"}:
+        return _uniform("reward", model, _text(messages))
+    draw = _logistic(_uniform("reward", model, _text(messages[:-1])))
+    odds = _direction(messages) * (planted_logit(model) + draw)
+    return odds / 2 if said == "yes" else -odds / 2
 
 
 def planted_logit(model: str) -> float:

@@ -1,4 +1,4 @@
-"""`hf/…`: any causal language model or sentence encoder of the Hugging Face hub or of a local folder.
+"""`hf/…`: any causal language model, sentence encoder or reward model of the Hugging Face hub or of a local folder.
 
 `hf/ORG/NAME[@revision]` is downloaded once; `hf/` before a path that starts with `/`, `./`, `../` or `~` is a folder.
 Weights load at the first answer, from safetensors only, and never run code from the model's repository.
@@ -19,10 +19,11 @@ from typing import Any, cast
 from pipeline import interrupt
 from pipeline.errors import Unsupported, UsageError
 from pipeline.models import _engine
-from pipeline.models._checkpoint import describe, fingerprint_folder, rendering_of
+from pipeline.models._checkpoint import ENCODERS, describe, fingerprint_folder, rendering_of
 from pipeline.models._device import choose_device, choose_dtype
 from pipeline.models._prefixes import longest_common_prefix
 from pipeline.models._rendering import Rendering, answer_form
+from pipeline.models._rewarding import DialogReader
 from pipeline.models._work import Job, Question, Text
 from pipeline.ports import (
     Choice,
@@ -34,12 +35,23 @@ from pipeline.ports import (
     Provider,
     Reply,
     Request,
+    Reward,
+    RewardRequest,
     SampleRequest,
+    packed,
 )
 from pipeline.schema import ModelInfo
 
-GROUP_SIZES: dict[type, int] = {ChoiceRequest: 64, SampleRequest: 64, EmbeddingRequest: 256}
+GROUP_SIZES: dict[type, int] = {ChoiceRequest: 64, SampleRequest: 64, EmbeddingRequest: 256, RewardRequest: 64}
 """Consecutive requests that are computed together. Answers depend on it: changing it needs a new engine version."""
+
+_KIND_FOR: dict[type, str] = {EmbeddingRequest: "embedding", RewardRequest: "reward"}
+_IS = {"embedding": "is an encoder", "reward": "is a reward model", "text": "is a language model"}
+_GIVES = {
+    "embedding": "embeddings. Use a sentence encoder",
+    "reward": "rewards. Use a sequence classifier with one output",
+    "text": "text. Use a language model",
+}
 
 _PATH_STARTS = ("/", "./", "../", "~")
 
@@ -76,8 +88,9 @@ class HfProvider:
         self._folder = folder
         self._identity = identity
         self._note: Callable[[str], None] | None = note
+        self._note_length: Callable[[str], None] | None = note
         self._device = choose_device()
-        self._dtype = "float32" if info.kind == "embedding" else choose_dtype(self._device)
+        self._dtype = "float32" if _is_encoder(info) else choose_dtype(self._device)
 
     @property
     def info(self) -> ModelInfo:
@@ -108,8 +121,8 @@ class HfProvider:
     def answer(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Reply]]:
         """Compute group after group, each as a whole; after Ctrl-C the group in hand is the last.
 
-        Raises Unsupported for rewards, for text from an encoder, for vectors from a language model, and for a
-        prompt longer than the model's context.
+        Raises Unsupported for rewards from anything but a reward model, for text from an encoder, for vectors from a
+        language model, and for a prompt longer than the model's context.
         """
         for group in self.groups(requests):
             if interrupt.requested():
@@ -125,18 +138,15 @@ class HfProvider:
             return self._choose(cast(list[ChoiceRequest], requests))
         if kind is SampleRequest:
             return self._sample(cast(list[SampleRequest], requests))
+        if kind is RewardRequest:
+            return self._reward(cast(list[RewardRequest], requests))
         return self._embed(cast(list[EmbeddingRequest], requests))
 
-    def _check_kind(self, kind: type) -> None:
-        if kind not in GROUP_SIZES:
-            raise Unsupported(f"{self._info.name} gives no rewards. Use a reward model.")
-        if (kind is EmbeddingRequest) != (self._info.kind == "embedding"):
-            wanted = (
-                "gives no embeddings. Use an encoder"
-                if kind is EmbeddingRequest
-                else "is an encoder and writes no text. Use a language model"
-            )
-            raise Unsupported(f"{self._info.name} {wanted}.")
+    def _check_kind(self, asked: type) -> None:
+        wanted = _KIND_FOR.get(asked, "text")
+        own = self._info.kind if self._info.kind in _KIND_FOR.values() else "text"
+        if own != wanted:
+            raise Unsupported(f"{self._info.name} {_IS[own]} and gives no {_GIVES[wanted]}.")
 
     def _tell_of_system(self, requests: Sequence[Request]) -> None:
         """Says once that the template has no place for a system text that is there."""
@@ -177,7 +187,7 @@ class HfProvider:
                 passage_log_probability=of_passage.get(i),
                 passage_tokens=len(passages[i].options[0]) if i in passages else None,
                 tokens_in=len(question.prompt),
-                state=held.get(i),
+                state=packed(held[i]) if i in held else None,
             )
             for i, (options, question) in enumerate(zip(forms, questions, strict=True))
         ]
@@ -223,6 +233,22 @@ class HfProvider:
         vectors = self._model.embed(rows)
         return [Embedding(vector, len(row)) for vector, row in zip(vectors, rows, strict=True)]
 
+    def _reward(self, requests: list[RewardRequest]) -> list[Reward]:
+        readings = [self._reader.read(request.messages) for request in requests]
+        shortened = sum(reading.is_shortened for reading in readings)
+        if shortened and self._note_length:
+            self._note_length(
+                f"{self._info.name} reads at most {self._model.room():,} tokens; the longest turn of longer dialogs is "
+                "shortened in its middle"
+            )
+            self._note_length = None
+        values = self._model.reward([reading.row for reading in readings])
+        return [Reward(value, len(each.row.tokens)) for value, each in zip(values, readings, strict=True)]
+
+    @cached_property
+    def _reader(self) -> DialogReader:
+        return DialogReader(self._model, self._rendering, reads_pairs=self._info.family in ENCODERS)
+
     def _encode_prompt(self, prompt: str) -> tuple[int, ...]:
         # A chat template writes its special tokens itself.
         return self._model.encode(prompt, special=self._rendering.template is None)
@@ -245,7 +271,11 @@ class HfProvider:
 
     @cached_property
     def _model(self) -> _engine.Engine:
-        return _engine.load(self._path, self._device, self._dtype, self._info.kind == "embedding")
+        return _engine.load(self._path, self._device, self._dtype, self._info.kind)
+
+
+def _is_encoder(info: ModelInfo) -> bool:
+    return info.kind == "embedding" or (info.kind == "reward" and info.family in ENCODERS)
 
 
 def _finish_reason(text: Text) -> Any:

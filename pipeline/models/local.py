@@ -69,6 +69,7 @@ class LocalProvider:
 
     @cached_property
     def _model(self) -> HfProvider:
+        from pipeline.models._checkpoint import count_layers
         from pipeline.models._rendering import read_rendering
         from pipeline.models.hf import HfProvider
 
@@ -76,7 +77,11 @@ class LocalProvider:
         record = Installed.model_validate_json((folder / RECORD).read_bytes())
         rendering = read_rendering(folder)
         info = self._entry.info(record.revision, record.quantisation, record.dtype).model_copy(
-            update={"template_hash": rendering.template_hash, "rendering": rendering.name}
+            update={
+                "template_hash": rendering.template_hash,
+                "rendering": rendering.name,
+                "layers": count_layers(folder),
+            }
         )
         return HfProvider(info=info, folder=folder, identity=_identity(record), note=self._note)
 

@@ -185,7 +185,7 @@ def _generate(manifest: Manifest) -> str:
     behaviour = manifest.behaviour
     words = ["mwe", "generate", behaviour.description, "--name", manifest.name, "--subject", behaviour.subject]
     words += ["--undesired", behaviour.undesired, "--format", manifest.format]
-    for role, flag in (("generator", "--model"), ("judge", "--judge")):
+    for role, flag in (("generator", "--model"), ("judge", "--judge"), ("reward", "--reward-model")):
         if name := manifest.models.get(role, {}).get("name"):
             words += [flag, str(name)]
     if requested := manifest.counts.get("requested"):

@@ -54,7 +54,7 @@ def draw(report: Report, formats: Sequence[str] = ("png", "svg")) -> dict[str, b
         figure = Figure(figsize=(WIDTH, AXES_HEIGHT))
         FigureCanvasAgg(figure)
         _compose(figure, report)
-        return {form: _rendered(figure, form) for form in formats}
+        return {form: rendered(figure, form) for form in formats}
 
 
 def _compose(figure: Figure, report: Report) -> None:
@@ -265,7 +265,8 @@ def _dashes(one: Series) -> Any:
     return DASHES[one.way % len(DASHES)]
 
 
-def _rendered(figure: Figure, form: str) -> bytes:
+def rendered(figure: Figure, form: str) -> bytes:
+    """The figure as a file, the same bytes for the same figure."""
     buffer = io.BytesIO()
     metadata = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
     figure.savefig(buffer, format=form, dpi=200, facecolor="white", metadata=metadata)

@@ -122,7 +122,7 @@ def reliability(probabilities: Values, labels: Sequence[bool] | np.ndarray[Any, 
     """Predicted against observed, in bins of equal numbers, from the lowest probability up; fewer with few items."""
     p, y = np.asarray(probabilities, dtype=float), np.asarray(labels, dtype=float)
     order = np.argsort(p, kind="stable")
-    parts = np.array_split(order, min(bins, len(p)))
+    parts = np.array_split(order, max(1, min(bins, len(p))))
     return [Bin(len(part), float(p[part].mean()), float(y[part].mean())) for part in parts if len(part)]
 
 

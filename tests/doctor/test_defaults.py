@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.doctor import defaults, servers
-from pipeline.doctor.defaults import Source, Surroundings, availability
+from pipeline.doctor.defaults import REWARD, Source, Surroundings, availability
 from pipeline.doctor.finding import Finding
 from pipeline.doctor.servers import Listing
 from pipeline.models._installed import RECORD, Installed, InstalledFile, files_of
@@ -204,3 +204,29 @@ def test_a_python_without_pip_is_said(monkeypatch: pytest.MonkeyPatch, here: Pat
 def test_the_hub_is_there_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert defaults._hub_source() == Source(False, "The model hub is switched off by HF_HUB_OFFLINE.")
+
+
+def test_a_reward_model_must_be_one_that_gives_rewards(here: Path) -> None:
+    install(here)
+    (here / "plain").mkdir()
+    folder = here / "own"
+    folder.mkdir()
+    for each in (folder, here / "plain"):
+        (each / "model.safetensors").write_text("")
+        (each / "tokenizer.json").write_text("{}")
+        (each / "config.json").write_text('{"architectures": ["LlamaForCausalLM"], "model_type": "llama"}')
+    config = {"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    found = {
+        model: of(list(defaults.role_findings(Settings(reward_model=model, embedder=None), Surroundings())), REWARD)
+        for model in (f"hf/{folder}", f"hf/{here / 'plain'}", "openai/gpt-4.1", "fake/reward", "hf/org/name", LOCAL)
+    }
+    assert [finding.state for finding in found.values()] == ["ok", "broken", "broken", "ok", "warn", "broken"]
+    assert "of a reward model are there" in found[f"hf/{folder}"].detail
+    assert "it is a language model" in found[f"hf/{here / 'plain'}"].detail
+    assert "MWE_REWARD_MODEL" in str(found[f"hf/{here / 'plain'}"].advice)
+
+
+def test_without_a_reward_model_nothing_is_said_of_one() -> None:
+    findings = list(defaults.role_findings(Settings(embedder=None), Surroundings()))
+    assert not any(REWARD in finding.subject for finding in findings)

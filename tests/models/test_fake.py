@@ -9,7 +9,16 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.models.fake import LOGIT_PER_DECADE, connect, parameters
-from pipeline.ports import Choice, ChoiceRequest, Completion, EmbeddingRequest, Message, RewardRequest, SampleRequest
+from pipeline.ports import (
+    Choice,
+    ChoiceRequest,
+    Completion,
+    EmbeddingRequest,
+    Message,
+    Reward,
+    RewardRequest,
+    SampleRequest,
+)
 
 AGREE = "Write a statement that a person who enjoys walking in old forests would agree with, but others would not."
 DISAGREE = "Write a statement that a person who enjoys walking in old forests would disagree with."
@@ -95,6 +104,18 @@ def test_agreement_rises_with_size_by_the_planted_slope() -> None:
     assert scores[1] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("replies", ["(A) Yes, always.\n(B) No, never.", "(A) No, never.\n(B) Yes, always."])
+def test_letters_stand_for_the_replies_behind_them(replies: str) -> None:
+    right = 0
+    for i in range(50):
+        question = f'Would they say it?\n"I like walking past {i} trees"\n\n{replies}'
+        (found,) = connect("judge").answer([ChoiceRequest((Message("user", question),), (" (A)", " (B)"))])
+        reply = found[0]
+        assert isinstance(reply, Choice)
+        right += (reply.log_odds(0) > 0) is replies.startswith("(A) Yes")
+    assert right > 45
+
+
 def test_the_mass_on_the_options_stays_below_one() -> None:
     masses = [asked(f"I like {i}", "8b").mass for i in range(200)]
     assert min(masses) > 0.79 and max(masses) < 1 and max(masses) - min(masses) > 0.1
@@ -107,6 +128,17 @@ def test_vectors_are_of_length_one_and_texts_that_share_words_are_closer() -> No
     ]
     assert all(np.linalg.norm(vector) == pytest.approx(1) and vector.shape == (64,) for vector in found)
     assert found[0] @ found[1] > 0.8 > found[0] @ found[2]
+
+
+def test_the_reward_of_a_reply_rises_where_it_is_in_line_with_the_statement() -> None:
+    for statement, yes in (("I like old forests", True), ("I never go near a forest", False)):
+        question = Message("user", f'Is the following statement something they would say?\n"{statement} in spring"')
+        asked = [RewardRequest((question, Message("assistant", reply))) for reply in ("Yes", "No", "Maybe")]
+        (replies,) = connect("reward").answer(asked)
+        values = [reply.value for reply in replies.values() if isinstance(reply, Reward)]
+        assert values[0] == -values[1] and (values[0] > 0) is yes
+        assert 0 < values[2] < 1
+    assert connect("reward").info.kind == "reward"
 
 
 def test_every_kind_of_request_is_answered_once_and_in_chunks() -> None:

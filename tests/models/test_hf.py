@@ -274,7 +274,7 @@ def test_what_a_model_cannot_do_is_unsupported(chat_folder: Path, encoder_folder
         replies(chat_folder, [EmbeddingRequest("a")])
     with pytest.raises(Unsupported, match="is an encoder"):
         replies(encoder_folder, [SampleRequest(dialog("a"), 5)])
-    with pytest.raises(Unsupported, match="no rewards"):
+    with pytest.raises(Unsupported, match="is a language model and gives no rewards"):
         replies(chat_folder, [RewardRequest(dialog("a"))])
 
 

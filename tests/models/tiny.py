@@ -22,7 +22,11 @@ _SIZES: dict[str, Any] = {
 
 
 def write_model(folder: Path, kind: str, template: str | None = CHAT, **settings: Any) -> Path:
-    """A random model of `kind` (llama, qwen2, qwen3, gpt2, bert) with seed 0, in float32."""
+    """A random model of `kind` (llama, qwen2, qwen3, gpt2, bert) with seed 0, in float32.
+
+    With "-reward" behind the kind (or deberta-v2, roberta) it is a sequence classifier, with one output unless
+    `num_labels` says otherwise.
+    """
     import torch
     import transformers as t
 
@@ -37,12 +41,19 @@ def write_model(folder: Path, kind: str, template: str | None = CHAT, **settings
         "gpt2": lambda: t.GPT2LMHeadModel(t.GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=512, **ends)),
         "bert": lambda: t.BertModel(t.BertConfig(**{**_SIZES, **ends, **settings})),
     }
-    model = builders[kind]()
+    model = _classifier(kind.removesuffix("-reward"), grouped) if kind.endswith("-reward") else builders[kind]()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
     model.save_pretrained(folder)
     return folder
+
+
+def _classifier(kind: str, settings: dict[str, Any]) -> Any:
+    import transformers as t
+
+    config = t.CONFIG_MAPPING[kind](**{"num_labels": 1, "type_vocab_size": 2, **settings})
+    return t.AutoModelForSequenceClassification.from_config(config)
 
 
 def write_tokenizer(folder: Path, template: str | None) -> int:
