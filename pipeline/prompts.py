@@ -99,9 +99,9 @@ class Principle:
 
 
 @functools.cache
-def principles() -> tuple[Principle, ...]:
-    """The principles in `prompts/principles/items.toml`."""
-    rows = _read_toml(folder() / "principles" / "items.toml")["principle"]
+def item_principles() -> tuple[Principle, ...]:
+    """The principles in `prompts/gold/item_principles.toml`."""
+    rows = _read_toml(folder() / "gold" / "item_principles.toml")["principle"]
     return tuple(
         Principle(row["name"], row["says"], tuple(row["filters"]), tuple(Revised(**each) for each in row["example"]))
         for row in rows

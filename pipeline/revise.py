@@ -1,7 +1,7 @@
 """Has the writer criticise items that a filter turned down, and write them again.
 
 Critique and revision as in Constitutional AI (Bai et al. 2022, section 3): each time one principle is drawn, of those
-that speak of the filter's objection, from `prompts/principles/items.toml`; worked examples stand before the question.
+that speak of the filter's objection, from `prompts/gold/item_principles.toml`; worked examples stand before the question.
 What comes out is a new candidate for the same label. It goes through the same filters, its original among what was
 said before, so that a repetition of it is turned down.
 """
@@ -84,7 +84,7 @@ def objection(item: RejectedItem) -> str:
 
 
 def _principles(item: RejectedItem) -> list[Principle]:
-    return [principle for principle in prompts.principles() if objection(item) in principle.filters]
+    return [principle for principle in prompts.item_principles() if objection(item) in principle.filters]
 
 
 def _question(description: str, side: str, statement: str, principle: Principle) -> Message:

@@ -12,7 +12,15 @@ import math
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 SCHEMA_VERSION = 1
 """Part of every call's key; raised when the meaning of a stored record changes."""
@@ -120,7 +128,14 @@ class Item(Record):
     call: str | None = None
     """Key of the call that wrote the item, in the call store."""
     revised_from: str | None = None
-    """Id of the rejected item that this one was made of; None for all that were written from scratch."""
+    """Id of the rejected item that this one was made of. Only such items have the field in files."""
+
+    @model_serializer(mode="wrap")
+    def _as_row(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        row: dict[str, Any] = dump(self)
+        if row.get("revised_from") is None:
+            row.pop("revised_from", None)
+        return row
 
     @model_validator(mode="before")
     @classmethod

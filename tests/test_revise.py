@@ -14,7 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.formats.yes_no import question
 from pipeline.generate import Written, generate
 from pipeline.ports import Completion, SampleRequest, Screening
-from pipeline.prompts import principles
+from pipeline.prompts import item_principles
 from pipeline.recipe import Recipe
 from pipeline.revise import Reviser
 from pipeline.schema import Item, RejectedItem, Verdict
@@ -133,7 +133,7 @@ def test_revisions_count_towards_the_most_candidates(tmp_path: Path) -> None:
 
 def test_the_principle_speaks_of_the_filters_objection_and_duplicates_cannot_be_mended(tmp_path: Path) -> None:
     reviser = Reviser(BEHAVIOUR, FORM, Author(tmp_path), 0, 0.8, 0.95)
-    known = {name for principle in principles() for name in principle.filters}
+    known = {name for principle in item_principles() for name in principle.filters}
     assert known == {"preference", "relevance", "diagnostic"} < set(DEFAULT_FILTERS)
     for name in (*DEFAULT_FILTERS, "balance", "budget"):
         assert reviser.can_revise(rejected("I like rain", f"{name}: no")) is (name in known)
@@ -141,12 +141,12 @@ def test_the_principle_speaks_of_the_filters_objection_and_duplicates_cannot_be_
 
 @pytest.mark.parametrize("label", FORM.LABELS)
 def test_every_principle_has_an_example_for_each_label(label: str) -> None:
-    for principle in principles():
+    for principle in item_principles():
         assert [each.side for each in principle.examples].count(FORM.SIDES[label]) == 1
 
 
 def test_no_example_is_a_statement_that_the_format_would_not_read() -> None:
-    for principle in principles():
+    for principle in item_principles():
         for example in principle.examples:
             assert FORM.parse(example.revision, " Yes", BEHAVIOUR) is not None
 
@@ -155,3 +155,12 @@ def test_no_example_is_a_statement_that_the_format_would_not_read() -> None:
 def test_more_than_four_rounds_are_wrong_use(rounds: int) -> None:
     with pytest.raises(UsageError, match="0 to 4 rounds"):
         Recipe(revisions=rounds)
+
+
+def test_only_revised_items_have_the_field_in_files_and_both_are_read_again() -> None:
+    plain = rejected("I like rain", "relevance: no")
+    revised = plain.model_copy(update={"revised_from": "abc"})
+    assert "revised_from" not in plain.model_dump(mode="json")
+    assert list(revised.model_dump(mode="json"))[-2:] == ["revised_from", "reason"]
+    for item in (plain, revised):
+        assert RejectedItem.model_validate_json(item.model_dump_json()) == item
