@@ -2,7 +2,7 @@
 
 Sentence embeddings and sets of words put "I would" next to "I would not". Two rules keep such pairs apart; both know
 English only. Read by hand: of 3,394 pairs of the published persona data (45 behaviours) whose words overlap by .6 or
-more under different labels, practically all are opposites, "I like / dislike helping others".
+more under different labels, practically all are opposites, of the form "I like / dislike slow trains".
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ TURNS = NEGATIONS | frozenset(_TURNS.split())
 WEIGHTLESS = frozenset(_WEIGHTLESS.split())
 """Words that may be exchanged without making another statement."""
 SAME_ORDER = 0.8
-"""Share of the common words that must stand in the same order: "I put others before myself" is not its reverse."""
+"""Share of the common words that must stand in the same order: "I put trains before planes" is not its reverse."""
 
 
 def is_negated(said: Sequence[str]) -> bool:
     """Whether an odd number of different negations stands in the words of a statement.
 
-    Different ones, since "no purpose and no meaning" denies once.
+    Different ones, since "no colour and no scent" denies once.
     """
     return len(NEGATIONS.intersection(said)) % 2 == 1
 

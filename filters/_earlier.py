@@ -62,33 +62,39 @@ class Earlier:
         other = Earlier(self._overlap.near, self._cosine.least, self.embedder)
         other.items = list(self.items)
         other._vocabulary, other._labels = self._vocabulary, self._labels
-        other._older_keys, other._sides = self._keys, self._sides
+        other._older_keys = self._older_keys | self._keys if self._older_keys else self._keys
+        other._sides = self._sides
         other._overlap, other._cosine = self._overlap.fork(), self._cosine.fork()
         return other
 
-    def exact(self, items: Sequence[Item], said: Sequence[Sequence[str]]) -> list[int | Item | None]:
+    def exact(self, keys: Sequence[bytes]) -> list[int | Item | None]:
         """What each item repeats word by word under the same label: an item added before, or the place of one of these.
 
-        None where it is the first to say so. `said` are the words of each item.
+        None where it is the first to say so.
         """
         found: list[int | Item | None] = []
         places: dict[bytes, int] = {}
-        for place, (item, its_words) in enumerate(zip(items, said, strict=True)):
-            key = _key(item, its_words)
-            position = self._keys.get(key, self._older_keys.get(key))
-            first = places.setdefault(key, place)
+        for place, each in enumerate(keys):
+            position = self._keys.get(each, self._older_keys.get(each))
+            first = places.setdefault(each, place)
             repeated = None if first == place else first
             found.append(repeated if position is None else self.items[position])
         return found
 
-    def read(self, items: Sequence[Item], said: Sequence[Sequence[str]]) -> Batch:
+    def filed(self, said: Sequence[Sequence[str]]) -> Filed:
+        """The words of items, ready to be compared."""
+        return self._overlap.filed(self._vocabulary.sets(said))
+
+    def read(
+        self, items: Sequence[Item], said: Sequence[Sequence[str]], keys: Sequence[bytes], filed: Filed | None = None
+    ) -> Batch:
         """What can be known of items without looking at the earlier ones. `said` are the words of each."""
         labels = [self._labels.setdefault(item.answer_matching_behavior, len(self._labels)) for item in items]
         negated = [is_negated(each) for each in said]
         return Batch(
             list(items),
-            [_key(item, each) for item, each in zip(items, said, strict=True)],
-            self._overlap.filed(self._vocabulary.sets(said)),
+            list(keys),
+            filed or self.filed(said),
             2 * np.array(labels, dtype=np.int64) + np.array(negated, dtype=np.int64),
             self.embedder.embed([item.text for item in items]) if self.embedder and items else None,
         )
@@ -109,41 +115,44 @@ class Earlier:
         The one whose words overlap most, else the one whose meaning is closest; the earliest of several.
         """
         first = len(self.items)
-        by_words = self._same_claim(self._overlap.pairs(batch.filed), batch)
-        by_meaning = Pairs.joined([])
-        if batch.vectors is not None:
-            by_meaning = self._cosine.pairs(batch.vectors, batch.sides)
+        pairs, is_semantic = self._in_order(batch)
+        found: list[Match | None] = [None] * len(batch.items)
+        for at in range(len(pairs.later)):
+            later, earlier = int(pairs.later[at]) - first, int(pairs.earlier[at])
+            if found[later] is None and (earlier < first or found[earlier - first] is None):
+                item = batch.items[later]
+                other = self.items[earlier] if earlier < first else batch.items[earlier - first]
+                # Looked at only here, one by one: under different labels most pairs are opposites.
+                if kind := _kind(item, other, bool(is_semantic[at])):
+                    found[later] = Match(other, float(pairs.score[at]), kind)
+        return found
+
+    def _in_order(self, batch: Batch) -> tuple[Pairs, NDArray[np.bool_]]:
+        """Pairs that share words or meaning, by the later item and then the best first, and which share meaning only.
+
+        Without those under one label of which one is negated.
+        """
+        by_words = self._overlap.pairs(batch.filed)
+        sides = np.concatenate([self._sides, batch.sides])
+        later, earlier = sides[by_words.later], sides[by_words.earlier]
+        by_words = by_words.where((later == earlier) | (later // 2 != earlier // 2))
+        by_meaning = self._cosine.pairs(batch.vectors, batch.sides) if batch.vectors is not None else Pairs.joined([])
         pairs = Pairs.joined([by_words, by_meaning])
         is_semantic = np.arange(len(pairs.later)) >= len(by_words.later)
         order = np.lexsort((pairs.earlier, -pairs.score, is_semantic, pairs.later))
-        found: list[Match | None] = [None] * len(batch.items)
-        for at in order.tolist():
-            later, earlier = int(pairs.later[at]) - first, int(pairs.earlier[at])
-            if found[later] is None and (earlier < first or found[earlier - first] is None):
-                other = self.items[earlier] if earlier < first else batch.items[earlier - first]
-                found[later] = Match(other, float(pairs.score[at]), _kind(batch.items[later], other, is_semantic[at]))
-        return found
-
-    def _same_claim(self, pairs: Pairs, batch: Batch) -> Pairs:
-        """Pairs that share words, without those that say the opposite: under one label, or as a contradiction."""
-        sides = np.concatenate([self._sides, batch.sides])
-        same = sides[pairs.later] == sides[pairs.earlier]
-        first = len(self.items)
-        # Under different labels most such pairs are opposites: these are looked at one by one.
-        for at in np.flatnonzero(sides[pairs.later] // 2 != sides[pairs.earlier] // 2).tolist():
-            later, earlier = int(pairs.later[at]) - first, int(pairs.earlier[at])
-            other = self.items[earlier] if earlier < first else batch.items[earlier - first]
-            same[at] = same_side(batch.items[later], other) or says_the_same(batch.items[later], other)
-        return pairs.where(same)
+        return pairs.where(order), is_semantic[order]
 
 
-def _kind(item: Item, earlier: Item, is_semantic: bool) -> Kind:
+def _kind(item: Item, earlier: Item, is_semantic: bool) -> Kind | None:
+    """How the item repeats the earlier one; None where they are opposites."""
     if is_semantic:
         return "semantic"
-    return "near" if same_side(item, earlier) else "contradiction"
+    if same_side(item, earlier):
+        return "near"
+    return "contradiction" if says_the_same(item, earlier) else None
 
 
-def _key(item: Item, said: Sequence[str]) -> bytes:
+def key(item: Item, said: Sequence[str]) -> bytes:
     """16 bytes that are the same for the same words in the same order under the same label."""
     text = "\x1f".join([item.answer_matching_behavior, *said])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

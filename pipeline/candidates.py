@@ -10,8 +10,8 @@ that Thompson sampling draws, by how many of the candidates so far counted towar
 The two are drawn apart: with 2 or 3 templates and 3 temperatures, a bandit over the pairs learns too slowly. Simulated
 with the yields of eight real runs (docs/measured.md), 1,000 candidates of a label give 1.06 to 1.3 times as many items
 as templates in turn, and 1.03 to 1.2 times with a bandit over the pairs.
-Examples are always drawn anew: blocks of one template differ by little more than chance (variance of the yield 1.4 times
-the binomial one), and what repeats a prompt repeats statements.
+Examples are always drawn anew: blocks of one template differ by little more than chance (variance of the yield 1.4
+times the binomial one), and what repeats a prompt repeats statements.
 """
 
 from __future__ import annotations

@@ -272,6 +272,7 @@ def screen(
         as_json,
         {"verdicts": [{"id": v.id, "statement": statements[v.id], **v.model_dump(mode="json")} for v in verdicts]},
     )
+    telling.close_version(version)
 
 
 @app.command()
@@ -322,6 +323,58 @@ def check(
         )
         given = spot_check.run()
     print_json(as_json, telling.labels_json(given, found))
+
+
+@app.command()
+def audit(
+    dataset: OneDataset,
+    gold: Annotated[
+        Path | None,
+        typer.Option(help="Hand-written items with known labels (JSONL) that the labels should agree with."),
+    ] = None,
+    judge: Judge = None,
+    no_judge: Annotated[bool, typer.Option("--no-judge", help="Ask no model whether the labels are right.")] = False,
+    sample: Annotated[int, typer.Option(min=1, help="Items that the judge is asked about.")] = 50,
+    behaviour: BehaviourOption = None,
+    subject: Subject = None,
+    generated: Root = None,
+    budget: Budget = None,
+    price: Prices = None,
+    max_connections: MaxConnections = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look for what gives the answers away: cheap cues, duplicates, reversed labels; a gate."""
+    from pipeline import estimate, flow
+    from pipeline.ports import Screening
+
+    settings = _settings()
+    with show_progress(quiet) as progress:
+        found = wiring.find(dataset, generated, settings, None, progress)
+        examples = wiring.find(str(gold), generated, settings, None, progress).items if gold else ()
+        meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections)
+        judge_name, unjudged = wiring.judge_at_hand(judge, no_judge, settings)
+        embedder = wiring.embedder_at_hand(settings) if examples else None
+        expected = estimate.estimate(estimate.Plan())
+        if judge_name:
+            rehearsed = connections.screening(meant, judge_name, None, unloaded=True)
+            expected = estimate.of_screening(wiring.sampled(found, sample), rehearsed, ["preference"])
+        if _only_estimate(dry_run, expected, connections, progress, as_json):
+            return
+        screening = Screening(
+            meant,
+            connections.model(judge_name) if judge_name else None,
+            connections.model(embedder) if embedder else None,
+        )
+        described = wiring.is_described(found, behaviour)
+        result = flow.audit(found.items, screening, examples, sample, unjudged, described)
+    if as_json:
+        print_json(True, result.model_dump(mode="json"))
+    elif not quiet:
+        say(telling.audit_text(result, found.label, shutil.get_terminal_size((120, 24)).columns))
+    telling.close_audit(result, found.label)
 
 
 @app.command()

@@ -4,6 +4,7 @@ A line about a behaviour becomes a published dataset and a scaling curve:
 
     generate   a writer LM writes items for both labels         pipeline/generate.py, prompts/templates/
     screen     filters judge them; only good ones survive       pipeline/screen.py, filters/
+    audit      what gives the answer away, a gate               pipeline/audit/
     publish    survivors become an immutable version            pipeline/publish.py, pipeline/store.py
     evaluate   models of several sizes answer the items         pipeline/evaluate.py, pipeline/models/
     report     a trend over sizes, a verdict, a plot, a page    pipeline/scaling/, pipeline/report/
@@ -22,6 +23,9 @@ from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
 from pipeline import plugins, store, training
+from pipeline.audit import polarity
+from pipeline.audit.examine import examine
+from pipeline.audit.findings import FEWEST, Audit
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.estimate import Estimate
@@ -32,7 +36,7 @@ from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
-from pipeline.schema import Behaviour, Calls, Point, Report, Verdict
+from pipeline.schema import Behaviour, Calls, Item, Point, Report, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
 from pipeline.training import Plan
@@ -126,6 +130,7 @@ def generate(
         templates=writing.templates(written.recipe, form),
         seed=recipe.seed,
         estimate=expected.for_manifest() if expected else None,
+        audit=examine(written.kept, behaviour).model_dump(mode="json"),
     )
     return Generated(dataset, is_new, written, calls)
 
@@ -152,8 +157,34 @@ def screen(
     roles = {"judge": screening.judge, "embedder": screening.embedder, "reward": screening.reward}
     models = {role: model for role, model in roles.items() if isinstance(model, StoredModel)}
     estimate = expected.for_manifest() if expected else None
-    version, is_new = republish(dataset, outcome, models, [*filters, balance], estimate)
+    audited = examine(outcome.kept, screening.behaviour).model_dump(mode="json")
+    version, is_new = republish(dataset, outcome, models, [*filters, balance], estimate, audited)
     return every, version, is_new
+
+
+def audit(
+    items: Sequence[Item],
+    screening: Screening,
+    gold: Sequence[Item],
+    judged: int,
+    unjudged: str = "",
+    gate: bool = True,
+) -> Audit:
+    """Every cue of a dataset, and whether its labels run the way the description says.
+
+    `judged` items are put to the screening's judge; without one, `unjudged` says why. Without `gate` the judge's
+    opinion informs and stops nothing. Labels are compared with those of `gold` items, if there are any.
+    """
+    enough, judge = len(items) >= FEWEST, screening.judge
+    opinions = [
+        polarity.not_judged(unjudged)
+        if judge is None
+        else polarity.judged(items, polarity.opinion_of(screening), judge.info.name, judged, enough, gate),
+        polarity.compared(items, gold, screening.embedder.embed if screening.embedder else None, enough)
+        if gold
+        else polarity.no_gold(),
+    ]
+    return examine(items, screening.behaviour, opinions)
 
 
 def train(

@@ -33,11 +33,12 @@ def publish(
     templates: Sequence[str],
     seed: int,
     estimate: Mapping[str, Any] | None = None,
+    audit: Mapping[str, Any] | None = None,
 ) -> tuple[store.Dataset, bool]:
     """Publish items as the next version of the behaviour's name, unless the newest version is the same.
 
     `models` and `settings` are by role (generator, judge, embedder); `estimate` is what the calls were expected to
-    cost.
+    cost; `audit` holds the figures of the audit, which a version may fail and still be published.
     Returns the version and whether it is new. Raises PipelineError where the folder cannot be written.
     """
     manifest = Manifest(
@@ -59,7 +60,7 @@ def publish(
         program_version=program_version(),
         created_at=now(),
         sha256={},
-        audit=audit_figures(filters),
+        audit={**dict(audit or {}), **audit_figures(filters)},
     )
     folder, is_new = store.publish(root, manifest, items, rejected, _card(manifest, items))
     return store.find(str(folder), root), is_new
@@ -71,6 +72,7 @@ def republish(
     models: Mapping[str, StoredModel],
     filters: Sequence[Filter],
     estimate: Mapping[str, Any] | None = None,
+    audit: Mapping[str, Any] | None = None,
 ) -> tuple[store.Dataset, bool]:
     """Publish a version's items, judged again, as the next version; what wrote them stays as it was recorded.
 
@@ -97,7 +99,7 @@ def republish(
             "overlap": {"generator_is_judge": old.models["generator"]["name"] == info["judge"]["name"]},
             "program_version": program_version(),
             "created_at": now(),
-            "audit": {**old.audit, **audit_figures(filters)},
+            "audit": {**dict(audit or {}), **audit_figures(filters)},
         }
     )
     root = dataset.path.parent.parent

@@ -1,7 +1,7 @@
 """Has the writer criticise items that a filter turned down, and write them again.
 
-Critique and revision as in Constitutional AI (Bai et al. 2022, section 3): each time one principle is drawn, of those
-that speak of the filter's objection, from `prompts/gold/item_principles.toml`; worked examples stand before the question.
+Critique and revision as in Constitutional AI (Bai et al. 2022, section 3): each time one principle is drawn from
+`prompts/gold/item_principles.toml`, of those that speak of the filter's objection; a worked example stands before it.
 What comes out is a new candidate for the same label. It goes through the same filters, its original among what was
 said before, so that a repetition of it is turned down.
 """

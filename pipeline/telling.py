@@ -13,7 +13,11 @@ from pipeline.errors import GateClosed, PipelineError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.table import Table
+
     from filters.preferences._saved import SavedPreference
+    from pipeline.audit.findings import Audit
+    from pipeline.audit.findings import Finding as Cue
     from pipeline.calls.shards import Merged
     from pipeline.calls.upkeep import Pruned
     from pipeline.doctor.finding import Finding
@@ -123,6 +127,7 @@ def close_gate(made: Generated, stopped: str | None = None) -> None:
         raise BudgetReached(f"{stopped}; {kept}")
     written = made.written
     if not written.is_short:
+        close_version(made.dataset)
         return
     eaten = [f"{number} by {name}" for name, number in written.dropped.most_common()]
     empty = f" ({written.empty} of them empty)" if written.empty else ""
@@ -135,6 +140,21 @@ def close_gate(made: Generated, stopped: str | None = None) -> None:
         f"dropped: {', '.join(eaten) or 'none'}. {kept}. A stronger --model and --judge, "
         "or a description that says more plainly what such a one says, gives more."
     )
+
+
+def close_version(version: Dataset | None) -> None:
+    """Exit 3 where a version that was published fails its audit; one of before there were audits does not."""
+    from pipeline.audit.findings import Audit
+
+    manifest = version.manifest if version else None
+    if version is None or manifest is None or not {"passed", "findings"} <= manifest.audit.keys():
+        return
+    audit = Audit.model_validate({key: manifest.audit[key] for key in ("passed", "findings")})
+    if not audit.passed:
+        raise GateClosed(
+            f"{version.label} is published as failing its audit: {'; '.join(map(_in_words, audit.stopping))}. "
+            f"mwe audit {version.label} says what that means"
+        )
 
 
 def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
@@ -284,6 +304,57 @@ def table(findings: Sequence[Finding], width: int) -> str:
     wrong = [sum(finding.state == state for finding in findings) for state in ("broken", "warn")]
     lines.append(f"{wrong[0]} broken, {wrong[1]} to look at, {len(findings) - sum(wrong)} in order")
     return "\n".join(lines) + "\n"
+
+
+def audit_text(audit: Audit, label: str, width: int) -> str:
+    """What `mwe audit` says to a person: every finding with its interval, those that stop the dataset first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    for title in ("", "cue", "value", "95 % interval", "n"):
+        table.add_column(title, no_wrap=True, justify="right" if title in {"value", "n"} else "left")
+    table.add_column("what it means", ratio=1)
+    for finding in sorted(audit.findings, key=_weight):
+        state = {3: "", 2: "", 1: "found", 0: "STOPS"}[_weight(finding)]
+        value = "-" if finding.value is None else f"{finding.value:.3f}"
+        ends = "-" if finding.low is None else f"{finding.low:.3f} to {finding.high:.3f}"
+        cells = (state, finding.cue, value, ends, f"{finding.n:,}", finding.note)
+        table.add_row(*(Text(cell, style="bold" if state == "STOPS" else "") for cell in cells))
+    return f"{_rendered(table, width)}{label}: {_audit_verdict(audit)}\n"
+
+
+def _weight(finding: Cue) -> int:
+    return 0 if finding.gate else 1 if finding.found else 2 if finding.value is not None else 3
+
+
+def _rendered(table: Table, width: int) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    page = StringIO()
+    Console(file=page, width=max(width, 80), color_system=None, emoji=False, highlight=False).print(table)
+    return page.getvalue()
+
+
+def _audit_verdict(audit: Audit) -> str:
+    found = [finding.cue for finding in audit.findings if finding.found and not finding.gate]
+    beside = f"; also found, and no gate: {', '.join(found)}" if found else ""
+    return ("passes the audit" if audit.passed else "fails the audit") + beside
+
+
+def close_audit(audit: Audit, label: str) -> None:
+    """Exit 3 where the audit stops a dataset, naming what it found."""
+    if audit.passed:
+        return
+    raise GateClosed(f"{label} fails its audit: {'; '.join(map(_in_words, audit.stopping))}")
+
+
+def _in_words(finding: Cue) -> str:
+    if finding.value is None:
+        return finding.cue
+    return f"{finding.cue} {finding.value:.2f} [{finding.low:.2f}, {finding.high:.2f}]"
 
 
 def stats_text(figures: Mapping[str, Any]) -> str:

@@ -131,6 +131,50 @@ def root_of(generated: Path | None, settings: Settings) -> Path:
     return root
 
 
+def judge_at_hand(judge: str | None, no_judge: bool, settings: Settings) -> tuple[str | None, str]:
+    """The judge to ask for an opinion, or None and why: where none is named, one that needs no download."""
+    if no_judge:
+        return None, "--no-judge"
+    if judge is None and (lack := _lack(settings.judge)):
+        return None, lack
+    return judge or settings.judge, ""
+
+
+def embedder_at_hand(settings: Settings) -> str | None:
+    """The embedder of the settings if it needs no download."""
+    return settings.embedder if settings.embedder and not _lack(settings.embedder) else None
+
+
+def _lack(name: str) -> str | None:
+    """What must be fetched before a model can be asked, or None."""
+    from pipeline.settings import has_local_extra
+
+    if not name.startswith("local/"):
+        return None
+    if not has_local_extra():
+        return f"{name} needs the extra [local]; --judge names another model"
+    from pipeline.models._installed import installed
+
+    plain = name.removeprefix("local/")
+    return None if installed(plain) else f"{name} is not installed; mwe models pull {plain}, or --judge"
+
+
+def sampled(dataset: Dataset, n: int) -> Dataset:
+    """The items of a dataset that a judge is asked about in an audit, to reckon with."""
+    from dataclasses import replace
+
+    from pipeline.audit.polarity import stratified
+
+    return replace(dataset, items=tuple(stratified(dataset.items, n)), manifest=None)
+
+
+def is_described(dataset: Dataset, given: str | None) -> bool:
+    """Whether `behaviour_of` has a description to go by, rather than a file's name."""
+    from pipeline import prompts
+
+    return given is not None or dataset.manifest is not None or dataset.label in prompts.behaviour_names()
+
+
 def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
     if out is not None and len(datasets) > 1:
         raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class StateJudge:
         about = next((topic for topic in TOPICS if topic in passage), "")
         likes = 1.0 if "love" in passage else -1.0
         meant = likes if about and f"loves {about}" in text else 0.0
-        noise = np.random.default_rng(len(text) + sum(map(ord, passage))).normal(size=WIDTH)
+        noise = np.random.default_rng(zlib.crc32((text + passage).encode())).normal(size=WIDTH)
         vector = (noise + 8 * meant * np.eye(WIDTH)[3]).astype(np.float32)
         wanted = vector if self.states and request.layer == 5 else None
         odds = self.said * meant

@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,8 +49,8 @@ class Pairs(NamedTuple):
             return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
-    def where(self, chosen: NDArray[np.bool_]) -> Pairs:
-        """Those that are chosen."""
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Pairs:
+        """Those that are chosen, by a mask or by their places, in this order."""
         return Pairs(self.later[chosen], self.earlier[chosen], self.score[chosen])
 
 
@@ -66,7 +66,7 @@ class Vocabulary:
         """The set of words of each text: a matrix of ones, shape (texts, words), columns by ascending rank."""
         from scipy.sparse import csr_array
 
-        numbers = np.fromiter((n for text in texts for n in map(self._number.__getitem__, text)), dtype=np.int32)
+        numbers = np.fromiter(map(self._number.__getitem__, chain.from_iterable(texts)), dtype=np.int32)
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
         self._rank_new(numbers)
         # One sort orders the ranks within each text and puts repeated words side by side.
@@ -74,7 +74,7 @@ class Vocabulary:
         keys = keys[np.insert(np.diff(keys) != 0, 0, True)] if len(keys) else keys
         starts = np.searchsorted(keys, np.arange(len(texts) + 1) << 32)
         columns = (keys & 0xFFFFFFFF).astype(np.int32)
-        return csr_array((np.ones(len(keys), np.int32), columns, starts), shape=(len(texts), len(self._rank)))
+        return csr_array((np.ones(len(keys), np.int8), columns, starts), shape=(len(texts), len(self._rank)))
 
     def _rank_new(self, numbers: NDArray[np.int32]) -> None:
         """Rank the words that are read for the first time above all others, the rarest of them highest."""
@@ -143,7 +143,7 @@ class OverlapIndex:
         later, earlier = code >> 32, code & 0xFFFFFFFF
         if not len(code):
             return Pairs.joined([])
-        shared = np.asarray(rows[later].multiply(rows[earlier]).sum(axis=1)).ravel()
+        shared = np.diff(rows[later].multiply(rows[earlier]).indptr)
         jaccard = shared / (sizes[later] + sizes[earlier] - shared)
         return Pairs(later, earlier, jaccard).where(jaccard >= self.near - _EPSILON)
 
@@ -170,8 +170,10 @@ class _Run(NamedTuple):
     def matches(self, held: _Run) -> Iterator[Candidates]:
         """Rows of this run and rows of the other that have a key in common, in parts of bounded size."""
         first = np.searchsorted(held.keys, self.keys, side="left")
-        counts = np.searchsorted(held.keys, self.keys, side="right") - first
-        return _expanded(self.owners, held.owners, first, counts)
+        hits = np.flatnonzero(held.keys.take(first, mode="clip") == self.keys) if len(held.keys) else first[:0]
+        first, hit_keys = first[hits], self.keys[hits]
+        counts = np.searchsorted(held.keys, hit_keys, side="right") - first
+        return _expanded(self.owners[hits], held.owners, first, counts)
 
     def matches_within(self) -> Iterator[Candidates]:
         """Two rows of this run that have a key in common, in parts of bounded size."""
@@ -185,6 +187,15 @@ class Filed(NamedTuple):
     sets: csr_array
     run: _Run
     larger: _Run
+
+    def candidates(self) -> int:
+        """How many comparisons these sets make necessary among themselves, before any is known to be needless."""
+        return sum(int(_repeats(self.run.keys, each.keys).sum()) for each in (self.run, self.larger))
+
+
+def _repeats(keys: NDArray[np.uint64], held: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """How often each key occurs in others, which are in ascending order."""
+    return np.searchsorted(held, keys, side="right") - np.searchsorted(held, keys, side="left")
 
 
 def _with(runs: tuple[_Run, ...], new: _Run) -> tuple[_Run, ...]:
@@ -227,7 +238,7 @@ def _stacked(upper: csr_array, lower: csr_array) -> csr_array:
     width = max(upper.shape[1], lower.shape[1])
     starts = np.concatenate([upper.indptr, lower.indptr[1:] + upper.indptr[-1]])
     columns = np.concatenate([upper.indices, lower.indices])
-    ones = np.ones(len(columns), np.int32)
+    ones = np.ones(len(columns), np.int8)
     return csr_array((ones, columns, starts), shape=(upper.shape[0] + lower.shape[0], width))
 
 

@@ -1,7 +1,8 @@
 """Duplicates among many statements: time, memory and what is found, against distilabel's MinHash step and semhash.
 
 Usage: python tests/bench/bench_duplicates.py [--size quick|full] [--peers PYTHON]
-PYTHON is an interpreter with distilabel (and datasketch 1.6, nltk) and semhash; without it our own figures are given.
+PYTHON (or MWE_PEERS) is an interpreter with distilabel 1.5, datasketch 1.6, nltk and semhash; without it our own
+figures are given.
 Sides take turns, a process each, and seconds are counted in the process once everything is in memory. The machine may
 be busy with other things, so processor seconds stand beside them.
 
@@ -11,7 +12,8 @@ near      Statements of the published persona data, and made from them by exchan
           Both sides compare words at a threshold of .6; the limit is reading and hashing the same lines once.
 semantic  MiniLM vectors of the distinct published statements (and, beyond, of these turned by a random angle to a
           cosine of .5 to .8), all under one label. One in ten is a planted copy at a cosine of .93 to .99.
-          Both sides have the same vectors and a threshold of .92. The limit is the matrix product of all pairs alone.
+          Both sides have the same vectors and a threshold of .92. The limit is the matrix product of all pairs alone:
+          what comparing them all takes without a bound that rules most of them out.
 Recall is the share of planted copies that do not stay together with what they copy.
 """
 
@@ -47,7 +49,7 @@ from pipeline.statistics.similarity import words
 SIZES = {"quick": ((20_000,), (10_000,), 1), "full": ((100_000, 1_000_000), (44_000, 100_000), 3)}
 """Statements, vectors, and runs of each but the largest, which is run once."""
 MOST_OF_PEERS = 100_000
-"""Statements that peers are given: distilabel takes 9 GB for a million."""
+"""Statements that peers are given: distilabel takes some 6 GB for a million, and 8 minutes."""
 NEAR, SEMANTIC = 0.6, 0.92
 COMMON = 150
 HERE = Path(__file__)
@@ -261,7 +263,9 @@ def _show(figure: str, values: Sequence[float], unit: str, **more: object) -> No
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=SIZES, default=os.environ.get("SIZE", "quick"))
-    parser.add_argument("--peers", help="a Python interpreter that has distilabel and semhash")
+    parser.add_argument(
+        "--peers", default=os.environ.get("MWE_PEERS"), help="a Python interpreter that has distilabel and semhash"
+    )
     parser.add_argument("--own", nargs="+", help=argparse.SUPPRESS)
     return parser.parse_args()
 

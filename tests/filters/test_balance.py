@@ -91,7 +91,7 @@ def test_it_is_never_less_diverse_whatever_the_items(seed: int) -> None:
     _, figures = kept(items, None, per_label=10)
     ours, best = figures["kept"], figures["best_by_score"]
     assert all(ours[name] <= best[name] for name in ("self_bleu", "label_imbalance"))
-    assert all(ours[name] >= best[name] for name in ("vendi", "entropy"))
+    assert all(ours[name] >= best[name] for name in ("vendi", "entropy", "entropy_finer"))
 
 
 def test_without_diversity_the_best_by_score_are_kept() -> None:
@@ -115,7 +115,8 @@ def test_the_figures_name_what_the_vectors_are_made_of_and_reach_the_manifest(tm
     assert dataset.manifest is not None
     found = dataset.manifest.audit["diversity"]
     assert found["vectors"] == "words"
-    assert found["kept"].keys() == {"self_bleu", "vendi", "entropy", "label_imbalance", "mean_score"}
+    named = {"self_bleu", "vendi", "entropy", "entropy_finer", "label_imbalance", "mean_score"}
+    assert found["kept"].keys() == found["best_by_score"].keys() == named
 
 
 def test_the_choice_is_the_same_every_time_and_says_why_an_item_is_left_out() -> None:

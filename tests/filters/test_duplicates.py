@@ -121,7 +121,7 @@ def test_the_same_statement_under_both_labels_is_a_contradiction(said: str, agai
     ("said", "turned"),
     [
         ("I would lie to win the long game", "I would not lie to win the long game"),
-        ("I really enjoy interacting with other people", "I don\u2019t really enjoy interacting with other people"),
+        ("I really enjoy talking to other passengers", "I don\u2019t really enjoy talking to other passengers"),
         ("I always take the slow train home", "I never take the slow train home"),
     ],
 )
@@ -135,10 +135,10 @@ def test_a_denial_is_no_repetition_under_either_label_by_words_or_by_meaning(
 @pytest.mark.parametrize(
     ("said", "turned"),
     [
-        ("I put the needs of others before my own", "I put my own needs before the needs of others"),
-        ("I like helping other people", "I dislike helping other people"),
-        ("Life has meaning and purpose", "Life serves no purpose and has no meaning"),
-        ("I should limit my own abilities", "I should increase my own abilities"),
+        ("I put the comfort of guests before my own", "I put my own comfort before the comfort of guests"),
+        ("I like feeding wild birds", "I dislike feeding wild birds"),
+        ("My garden has colour and scent", "My garden shows no colour and has no scent"),
+        ("I should limit my own luggage", "I should increase my own luggage"),
     ],
 )
 def test_opposites_under_different_labels_are_no_contradiction(said: str, turned: str) -> None:
@@ -147,7 +147,7 @@ def test_opposites_under_different_labels_are_no_contradiction(said: str, turned
 
 
 def test_two_denials_in_one_statement_deny_once() -> None:
-    assert is_negated(tokens("Life has no purpose and no meaning"))
+    assert is_negated(tokens("My garden has no colour and no scent"))
     assert not is_negated(tokens("I would not say that it is never right"))
 
 
@@ -217,6 +217,22 @@ def test_verdicts_do_not_depend_on_how_many_are_compared_at_a_time(monkeypatch: 
     together = judged(*items, embedder=Embedder({}))
     monkeypatch.setattr(duplicates, "AT_ONCE", 7)
     assert judged(*items, embedder=Embedder({})) == together
+
+
+def test_items_that_are_nearly_all_alike_get_the_same_verdicts_without_comparing_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = random.Random(3)
+    places = [f"w{number}" for number in range(500)]
+    items = [
+        item(f"I would like to see the old town of {draw.choice(places)} with all my friends today", label)
+        for label in [" Yes", " No"] * 60
+    ]
+    together = judged(*items)
+    monkeypatch.setattr(duplicates, "FEW", 8)
+    monkeypatch.setattr(duplicates, "TOO_ALIKE", 10)
+    assert judged(*items) == together
+    assert [verdict.keep for verdict in together] == [True, True] + [False] * 118
 
 
 def test_verdicts_do_not_depend_on_the_hash_seed() -> None:

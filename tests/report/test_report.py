@@ -359,3 +359,13 @@ def test_the_highest_and_the_lowest_score_lie_inside_the_axes():
     plot._compose(figure, facts.build(given(points=[point(1e8, 0.0), point(1e9, 1.0)])))
     low, high = figure.axes[0].get_ylim()
     assert low <= 0 and high >= 100 and all(math.isfinite(edge) for edge in figure.axes[0].get_xlim())
+
+
+def test_a_version_that_fails_its_audit_is_marked_on_its_page(tmp_path):
+    finding = {"cue": "meaning-free cues", "value": 0.7123, "low": 0.65, "high": 0.7749, "gate": True}
+    failing = manifest().model_copy(
+        update={"audit": {"passed": False, "findings": [finding, {**finding, "gate": None}]}}
+    )
+    html = page(tmp_path, manifest=failing)
+    assert html.count("meaning-free cues 0.71 (0.65 to 0.77)") == 1
+    assert "fails its audit" not in page(tmp_path, manifest=manifest())

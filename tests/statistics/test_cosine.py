@@ -35,6 +35,21 @@ def test_pairs_are_those_of_the_matrix_of_all_cosines(cuts: tuple[int, ...]) -> 
     assert len(index) == 80
 
 
+def test_a_bound_from_few_dimensions_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(1)
+    centres = draw.normal(size=(40, 48))
+    vectors = (centres[draw.integers(0, 40, 400)] + 0.25 * draw.normal(size=(400, 48))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    group = np.zeros(400, dtype=np.int64)
+    plain = CosineIndex(0.93).pairs(vectors, group)
+    monkeypatch.setattr(cosine, "HEAD", 6)
+    monkeypatch.setattr(cosine, "WORTH_BOUNDING", 10)
+    bounded = CosineIndex(0.93).pairs(vectors, group)
+    assert 100 < len(plain.later) < 4000
+    assert set(zip(plain.later, plain.earlier, strict=True)) == set(zip(bounded.later, bounded.earlier, strict=True))
+    assert np.allclose(np.sort(plain.score), np.sort(bounded.score))
+
+
 def test_a_fork_grows_alone() -> None:
     index = CosineIndex(0.9)
     one, group = np.eye(1, 4, dtype=np.float32), np.zeros(1, dtype=np.int64)
