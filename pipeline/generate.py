@@ -1,14 +1,12 @@
 """Writes items: both labels, round after round, until enough have passed the filters or a budget is spent.
 
-What is asked for, and in which ways, is `candidates.py`'s; what counts towards the wanted number is `quotas.py`'s;
-what was turned down is revised by `revise.py` where the recipe says so; `acceptance.py` keeps the books.
+How many is `demand.py`'s to say, in which ways `candidates.py`'s, and what counts towards the wanted number
+`quotas.py`'s; what was turned down is revised by `revise.py` where the recipe says so; `acceptance.py` keeps the books.
 """
 
 from __future__ import annotations
 
-import math
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,19 +18,13 @@ from pipeline import plugins, revise
 from pipeline.acceptance import Acceptance, Ended, took
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
-from pipeline.candidates import BLOCK, Candidates, Way
+from pipeline.candidates import Candidates, Way
+from pipeline.demand import Demand
 from pipeline.ports import Completion, Filter, Progress, Screening, SilentProgress
 from pipeline.quotas import counting
-from pipeline.recipe import PATIENT_BUDGET, Recipe
+from pipeline.recipe import Recipe
 from pipeline.schema import Behaviour, Item, RejectedItem, Verdict
 from pipeline.screen import accepting, as_written, reject, screen
-
-ASK_AHEAD = 1.2
-"""So many times the candidates are written that the yield so far makes enough, to be spared another round."""
-LEAST_YIELD = 0.1
-THRIFTY_ROUND = 2 * BLOCK
-"""Candidates of a label in a round where candidates or calls are limited: what one round teaches is used in the next,
-and what was written can still be judged."""
 
 
 @dataclass
@@ -110,7 +102,7 @@ def generate(
     recipe = recipe.for_models(writer.info.name, *judge)
     work = _Work(behaviour, form, writer, screening, filters, recipe, progress or SilentProgress())
     try:
-        while wanted := work.next_round():
+        while wanted := work.demand.next_round():
             work.run_round(wanted)
     except BudgetReached as reached:
         work.outcome.stopped, work.outcome.ended = str(reached), reached.of
@@ -134,70 +126,14 @@ class _Work:
     ) -> None:
         self.behaviour, self.form, self.writer, self.recipe = behaviour, form, writer, recipe
         self.screening, self.filters, self.progress = screening, filters, progress
-        self.is_thrifty = recipe.candidates is not None or writer.purse.most_calls is not None
         self.candidates = Candidates(behaviour, form, recipe)
+        is_thrifty = recipe.candidates is not None or writer.purse.most_calls is not None
+        self.demand = Demand(recipe, form.LABELS, self.candidates.asked, is_thrifty)
         self.acceptance = Acceptance()
         self.passed: dict[str, list[Item]] = {label: [] for label in form.LABELS}
         self.counted: Counter[Way] = Counter()
         """Items that count towards the wanted number, by the way in which they were asked for."""
-        self.enough_after: dict[str, int] = {}
-        """Candidates of a label when enough of it had passed, whatever their topics."""
         self.outcome = Written(recipe, requested=recipe.n)
-
-    def next_round(self) -> dict[str, int]:
-        """How many candidates to write now, per label; empty when done."""
-        wanted = {label: number for label in self.passed if (number := self._wanted(label)) > 0}
-        left, total = self._left(), sum(wanted.values())
-        if total <= left:
-            return wanted
-        shares = {label: number * left // total for label, number in wanted.items()}
-        return {label: share for label, share in shares.items() if share} or dict.fromkeys([*wanted][:left], 1)
-
-    def _wanted(self, label: str) -> int:
-        """Candidates of one label: at the least as many as the recipe says, more where too few count so far.
-
-        Where candidates or calls are limited, only what lacks is asked for until nothing does.
-        """
-        recipe, asked = self.recipe, self.candidates.asked[label]
-        lacking, counted = self._lacking(label), self._counted(label)
-        rate = max(LEAST_YIELD, (counted + 1) / (asked + 2))
-        number = math.ceil(ASK_AHEAD * lacking / rate) if lacking else 0
-        in_round = recipe.round or sys.maxsize
-        if self.is_thrifty:
-            in_round = min(in_round, THRIFTY_ROUND)
-        if not self.is_thrifty or not any(map(self._lacking, self.passed)):
-            number = max(number, self._floor - asked)
-        # Whole blocks: candidates of a block share a prompt, and a half-filled batch costs as much as a full one.
-        return min(math.ceil(number / BLOCK) * BLOCK, self._ceiling(label) - asked, in_round)
-
-    def _counted(self, label: str) -> int:
-        return sum(number for way, number in self.counted.items() if way.label == label)
-
-    def _lacking(self, label: str) -> int:
-        """How many items of a label that count are not there yet; 0 where no more may be asked for."""
-        if self.candidates.asked[label] >= self._ceiling(label):
-            return 0
-        return max(0, self.recipe.n // 2 - self._counted(label))
-
-    @property
-    def _floor(self) -> int:
-        """The least candidates of a label."""
-        return math.ceil(self.recipe.n // 2 * (self.recipe.oversample or 1))
-
-    def _ceiling(self, label: str) -> int:
-        """The most candidates of a label; once enough have passed, a few more for the sake of their topics."""
-        recipe, target = self.recipe, self.recipe.n // 2
-        patience = min(recipe.patience or 0, math.ceil(target * PATIENT_BUDGET))
-        most = recipe.candidates or max(math.ceil(target * recipe.budget), patience)
-        if label not in self.enough_after:
-            return most
-        return min(most, max(self._floor, math.ceil(self.enough_after[label] * (recipe.topic_patience or 1))))
-
-    def _left(self) -> int:
-        """Candidates that may still be written, of all labels together."""
-        if self.recipe.candidates is None:
-            return sys.maxsize
-        return self.recipe.candidates - sum(self.candidates.asked.values()) - self.outcome.revised
 
     def run_round(self, wanted: dict[str, int]) -> None:
         """Write, parse and filter one round of candidates, and revise what is turned down if that is wanted."""
@@ -226,22 +162,19 @@ class _Work:
         recipe = self.recipe
         reviser = revise.Reviser(self.behaviour, self.form, self.writer, recipe.seed, recipe.temperature, recipe.top_p)
         for _ in range(recipe.revisions):
-            able = [item for item in rejected if self._lacks(item) and reviser.can_revise(item)]
-            originals = able[: self._left()]
+            able = [item for item in rejected if reviser.can_revise(item)]
+            lacking = [item for item in able if self.demand.lacks(item.answer_matching_behavior)]
+            originals = lacking[: self.demand.left()]
             if not originals:
                 return
             read = []
             for original, (completion, key) in zip(originals, reviser.revise(originals), strict=True):
-                self.outcome.revised += 1
                 way = Way(original.answer_matching_behavior, revise.REWRITE, recipe.temperature)
                 item = self._read(completion, way, key)
                 read += [item.model_copy(update={"revised_from": original.id})] if item else []
+            self.demand.revised += len(originals)
             # A repetition of its original is a duplicate.
             rejected = self._screen(read, accepting(self.screening, [as_written(item) for item in originals]))
-
-    def _lacks(self, item: Item) -> bool:
-        """Whether the item's label has not passed often enough."""
-        return len(self.passed[item.answer_matching_behavior]) < self.recipe.n // 2
 
     def _read(self, completion: Completion | None, way: Way, call: str) -> Item | None:
         """What can be read in a completion, with its origin; what cannot is counted."""
@@ -287,9 +220,8 @@ class _Work:
         counts = counting(accepted, self.recipe.n, self.recipe.topic_share, self.screening)
         ways = [self.acceptance.way_of(item) for item in accepted]
         self.counted = Counter(way for way, does_count in zip(ways, counts, strict=True) if does_count)
-        for label, items in self.passed.items():
-            if len(items) >= target:
-                self.enough_after.setdefault(label, self.candidates.asked[label])
+        of_label = Counter(way.label for way in self.counted.elements())
+        self.demand.update({label: len(items) for label, items in self.passed.items()}, of_label)
         share = ", ".join(f"{len(items)}{label}" for label, items in self.passed.items())
         beyond = f"; {counts.count(False)} of them beyond their topic's share" if not all(counts) else ""
         self.progress.note(f"{self.outcome.written} written, passed so far: {share} of {target} each{beyond}")
@@ -303,6 +235,7 @@ class _Work:
         self.acceptance.keep(chosen.kept)
         self.outcome.kept = list(shuffled(chosen.kept, self.recipe.seed))
         self.outcome.balance = balance
+        self.outcome.revised = self.demand.revised
         if not self.outcome.stopped and self.outcome.is_short:
             self.outcome.ended = "candidates"
         return self.outcome

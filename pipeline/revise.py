@@ -19,7 +19,6 @@ from pipeline.ports import Completion, Message, Messages, SampleRequest
 from pipeline.prompts import Principle
 from pipeline.schema import Behaviour, Item, RejectedItem
 
-MOST_ROUNDS = 4
 CRITIQUE, REWRITE = "revise_critique", "revise_rewrite"
 TEMPLATES = (CRITIQUE, REWRITE)
 PREFILL = "-"
