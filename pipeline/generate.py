@@ -126,6 +126,7 @@ class _Work:
     ) -> None:
         self.behaviour, self.form, self.writer, self.recipe = behaviour, form, writer, recipe
         self.screening, self.filters, self.progress = screening, filters, progress
+        self.accepted_before = len(screening.accepted)
         self.candidates = Candidates(behaviour, form, recipe)
         is_thrifty = recipe.candidates is not None or writer.purse.most_calls is not None
         self.demand = Demand(recipe, form.LABELS, self.candidates.asked, is_thrifty)
@@ -216,7 +217,7 @@ class _Work:
 
     def _count(self) -> None:
         """See which of the items that passed count, and say how far the work is."""
-        target, accepted = self.recipe.n // 2, self.screening.accepted
+        target, accepted = self.recipe.n // 2, self.screening.accepted[self.accepted_before :]
         counts = counting(accepted, self.recipe.n, self.recipe.topic_share, self.screening)
         ways = [self.acceptance.way_of(item) for item in accepted]
         self.counted = Counter(way for way, does_count in zip(ways, counts, strict=True) if does_count)
