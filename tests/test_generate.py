@@ -156,6 +156,11 @@ def test_a_writer_that_costs_money_is_asked_for_fewer_candidates() -> None:
     assert Recipe(oversample=2.0).for_models("openai/x").oversample == 2.0
 
 
+def test_a_large_run_of_free_models_has_about_as_many_rounds_as_a_usual_one() -> None:
+    usual, large = (Recipe(n=n).for_models("local/x").round for n in (200, 20_000))
+    assert (usual, large) == (128, 6_250)
+
+
 @pytest.mark.parametrize("n", [0, -2, 1, 7])
 def test_an_odd_or_empty_number_of_items_is_wrong_use(n: int) -> None:
     with pytest.raises(UsageError, match="even number"):
