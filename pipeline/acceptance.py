@@ -13,8 +13,8 @@ from pipeline.schema import Calls, Item, RejectedItem
 
 Ended = Literal["enough", "candidates", "calls", "money"]
 """Why no more was written: enough passed, or what was reached first."""
-CHOICE = "balance"
-"""The filter that chooses among the items that passed; what it leaves aside did pass."""
+CHOICES = ("balance", "matching")
+"""Reasons for which an item that passed every filter is left aside in the end."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Tally:
     @property
     def passed(self) -> int:
         """Passed every filter, whether kept in the end or not."""
-        return self.kept + self.dropped[CHOICE]
+        return self.kept + sum(self.dropped[choice] for choice in CHOICES)
 
     def add(self, other: Tally) -> None:
         """Count another tally in."""
