@@ -57,6 +57,8 @@ def tell_generated(made: Generated, progress: Progress) -> None:
 
 def acceptance_text(report: Mapping[str, Any]) -> str:
     """The acceptance report as a small table: a line for each label, template and temperature, and what it took."""
+    from pipeline.acceptance import CHOICES
+
     lines = [
         f"{'label':<7}{'template':<18}{'temp.':>5}{'written':>9}{'passed':>8}{'yield':>7}{'kept':>6}  turned down by"
     ]
@@ -64,7 +66,7 @@ def acceptance_text(report: Mapping[str, Any]) -> str:
     for row in sorted([*rows, *report["by_way"]], key=lambda row: (row["label"], row["template"] == "all")):
         taken = {name: row[name] for name in ("unparsed", "refused")} | row["dropped"]
         share = "" if row["yield"] is None else f"{row['yield']:.2f}"
-        told = ", ".join(f"{name} {number:,}" for name, number in taken.items() if number and name != "balance")
+        told = ", ".join(f"{name} {number:,}" for name, number in taken.items() if number and name not in CHOICES)
         lines.append(
             f"{row['label'].strip():<7}{row['template']:<18}{row['temperature']:>5}{row['written']:>9,}"
             f"{row['passed']:>8,}{share:>7}{row['kept']:>6,}  {told}".rstrip()
