@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from filters._vectors import vectors_of
 from pipeline.ports import Filter, Screening
 from pipeline.schema import Item, Verdict
 from pipeline.statistics import diversity
 from pipeline.statistics.selection import choose, quotas
-from pipeline.statistics.similarity import tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +27,6 @@ SHARES = (1.5, 1.2, 1.0)
 """Of an even share, how much a topic may give to balance its labels: the first that costs no evenness of topics.
 
 On the published persona data 1.5 will mostly do; without a bound, topics were less even in 2 of 9 behaviours."""
-COMMON_WORDS = 1024
-"""Words that stand for the meaning where there is no embedder."""
 
 
 def score(item: Item) -> float:
@@ -68,7 +66,7 @@ class Balance:
     def _chosen(self, items: Sequence[Item], sides: NDArray[np.intp], room: int, screening: Screening) -> list[int]:
         """The places of `room` items of each side; leaves the figures of this choice and of the best by score."""
         scores = [score(item) for item in items]
-        vectors, of_what = _vectors(items, screening)
+        vectors, of_what = vectors_of(items, screening)
         k = diversity.number_of_topics(2 * room)
         topics = diversity.topics(vectors, k)
         pool = _Pool([item.text for item in items], scores, sides, vectors, topics, diversity.topics(vectors, 2 * k, 1))
@@ -142,17 +140,6 @@ def _best(scores: Sequence[float], sides: NDArray[np.intp], room: int) -> list[i
     ranked = sorted(range(len(scores)), key=lambda place: -scores[place])
     best = [[place for place in ranked if sides[place] == side][:room] for side in range(int(sides.max()) + 1)]
     return sorted(place for side in best for place in side)
-
-
-def _vectors(items: Sequence[Item], screening: Screening) -> tuple[NDArray[np.floating[Any]], str]:
-    """A vector an item and what made it: sentence embeddings, else the words weighted by how rare they are."""
-    texts = [item.text for item in items]
-    if screening.embedder is not None:
-        return screening.embedder.embed(texts), screening.embedder.info.name
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(analyzer=tokens, binary=True, max_features=COMMON_WORDS, dtype=np.float32)
-    return words.fit_transform(texts).toarray(), "words"
 
 
 def make(**options: Any) -> Filter:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Literal
 
 from pipeline.errors import GateClosed
 from pipeline.ports import Load
@@ -24,7 +25,12 @@ TOKENS_A_MESSAGE, TOKENS_A_CALL = 16, 32
 
 
 class BudgetReached(GateClosed):
-    """The next request might cost more than is left. What was answered is stored."""
+    """The next request might cost more than is left, in money or in calls. What was answered is stored."""
+
+    def __init__(self, message: str, of: Literal["money", "calls"] = "money") -> None:
+        super().__init__(message)
+        self.of = of
+        """Which budget it is."""
 
 
 def worst_cost(price: Price, load: Load) -> float:
@@ -40,6 +46,10 @@ class Purse:
 
     ceiling: float | None = None
     """US dollars; None is no limit."""
+    most_calls: int | None = None
+    """Calls to models that may be made, whatever they cost; None is no limit. What is stored is not made."""
+    calls: int = 0
+    """Calls that were made."""
     expected: dict[str, float] = field(default_factory=dict)
     """By task: what the estimate before the run says."""
     by_task: dict[str, float] = field(default_factory=dict)
@@ -63,6 +73,23 @@ class Purse:
             raise BudgetReached(
                 f"the budget of {dollars(self.ceiling)} is reached: {dollars(self.spent)} is spent, and the next "
                 f"request may cost up to {dollars(worst[0])}"
+            )
+        return number
+
+    def admit(self, sizes: Sequence[int]) -> int:
+        """How many of the next groups of calls, which are made whole or not at all, can still be made.
+
+        Raises BudgetReached where not even the first one can.
+        """
+        if self.most_calls is None:
+            return len(sizes)
+        number = sum(total <= self.most_calls - self.calls for total in accumulate(sizes))
+        if sizes and not number:
+            calls = "call" if sizes[0] == 1 else f"{sizes[0]:,} calls, which belong together"
+            raise BudgetReached(
+                f"the budget of {self.most_calls:,} calls is reached: {self.calls:,} are made, and the next {calls} "
+                "would exceed it",
+                of="calls",
             )
         return number
 
@@ -101,6 +128,7 @@ class Meter:
     def count(self, replies: int, cost: float | None) -> None:
         """So many came in, for so many US dollars (None: unknown)."""
         self.made += replies
+        self.purse.calls += replies
         if cost:
             self.cost += cost
             self.purse.pay(self.task, cost)

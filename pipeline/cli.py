@@ -60,6 +60,11 @@ Root = Annotated[Path | None, typer.Option("--generated", help="Folder of the da
 Budget = Annotated[
     float | None, typer.Option(min=0, help="US dollars that this command may spend on models at the most.")
 ]
+Calls = Annotated[int | None, typer.Option("--calls", min=0, help="Calls to models that this command may make.")]
+MostCandidates = Annotated[int | None, typer.Option("--candidates", help="Candidates that are written at the most.")]
+Revise = Annotated[
+    int | None, typer.Option(help="Rounds of critique and revision of what filters turned down, 0 to 4 (0).")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it will ask and cost; nothing is sent.")]
 Prices = Annotated[
     list[str] | None,
@@ -96,6 +101,9 @@ def discover(
     generated: Root = None,
     ladder: Ladder = None,
     models: Models = None,
+    candidates: MostCandidates = None,
+    revise: Revise = None,
+    calls: Calls = None,
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
@@ -111,9 +119,9 @@ def discover(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
-        recipe = wiring.recipe_from(n, seed, batch, settings)
+        recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
         subjects = [connections.unloaded(name) for name in names]
         expected = estimate.of_generation(
@@ -150,6 +158,9 @@ def generate(
     n: Number = None,
     seed: Seed = None,
     generated: Root = None,
+    candidates: MostCandidates = None,
+    revise: Revise = None,
+    calls: Calls = None,
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
@@ -165,8 +176,8 @@ def generate(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
-        recipe = wiring.recipe_from(n, seed, batch, settings)
+        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
+        recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
         expected = estimate.of_generation(
             behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, reward=rehearsed.reward
@@ -469,7 +480,7 @@ def main() -> NoReturn:
         with interrupt.handled(_announce_end):
             app()
     except BudgetReached as reached:
-        _complain(f"{reached}. What was answered is kept; to go on with as much money again: {_this_command()}")
+        _complain(f"{reached}. What was answered is kept; to go on with as much again: {_this_command()}")
         sys.exit(reached.exit_code)
     except PipelineError as error:
         _complain(str(error))

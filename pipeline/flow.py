@@ -31,6 +31,7 @@ from pipeline.calls import StoredModel
 from pipeline.estimate import Estimate
 from pipeline.ports import Progress, Screening
 from pipeline.publish import publish, republish, total_calls
+from pipeline.recipe import Recipe
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
@@ -78,7 +79,7 @@ def discover(
     behaviour: Behaviour,
     cast: Cast,
     subjects: Iterable[StoredModel],
-    recipe: writing.Recipe,
+    recipe: Recipe,
     root: Path,
     progress: Progress,
     expected: Estimate | None = None,
@@ -102,7 +103,7 @@ def discover(
 def generate(
     behaviour: Behaviour,
     cast: Cast,
-    recipe: writing.Recipe,
+    recipe: Recipe,
     root: Path,
     progress: Progress,
     expected: Estimate | None = None,
@@ -126,7 +127,7 @@ def generate(
         calls=calls,
         settings={"generator": writing.settings(written.recipe, form)},
         filters=[*filters, written.balance] if written.balance else filters,
-        templates=[template for templates in form.TEMPLATES.values() for template in templates],
+        templates=writing.templates(written.recipe, form),
         seed=recipe.seed,
         estimate=expected.for_manifest() if expected else None,
         audit=examine(written.kept, behaviour).model_dump(mode="json"),

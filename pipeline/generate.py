@@ -1,90 +1,30 @@
-"""Writes items: both labels, round after round, until enough have passed the filters or the budget is spent.
+"""Writes items: both labels, round after round, until enough have passed the filters or a budget is spent.
 
-The label is put into the prompt (Perez et al. 2022, section 3): some templates ask for statements that someone with
-the behaviour would agree with, others for statements they would disagree with. Only the first line is used.
-Before the question stand lists for other behaviours, drawn anew for each block of candidates from the gold bank
-(stochastic few-shot): small models write mostly nonsense without them, large models do not need them.
+How many is `demand.py`'s to say, in which ways `candidates.py`'s, and what counts towards the wanted number
+`quotas.py`'s; what was turned down is revised by `revise.py` where the recipe says so; `acceptance.py` keeps the books.
 """
 
 from __future__ import annotations
 
-import math
 import random
+import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
-from pipeline import plugins, prompts
+from pipeline import plugins, revise
+from pipeline.acceptance import Acceptance, Ended, took
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
-from pipeline.errors import UsageError
-from pipeline.ports import Completion, Filter, Message, Messages, Progress, SampleRequest, Screening, SilentProgress
-from pipeline.prices import LOCAL
+from pipeline.candidates import Candidates, Way
+from pipeline.demand import Demand
+from pipeline.ports import Completion, Filter, Progress, Screening, SilentProgress
+from pipeline.quotas import counting
+from pipeline.recipe import Recipe
 from pipeline.schema import Behaviour, Item, RejectedItem, Verdict
-from pipeline.screen import accepting, reject, screen
-
-PREFILL = "-"
-BLOCK = 16
-"""Candidates that share one draw of examples, and so one prompt."""
-
-
-FREE_OVERSAMPLE, PAID_OVERSAMPLE = 5.0, 1.5
-BATCH_OVERSAMPLE = 3.0
-FREE_PATIENCE, PATIENT_BUDGET = 1_000, 50
-PAID_ROUND = 64
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How many items to write and how. Together with the behaviour and the models it fixes the outcome."""
-
-    n: int = 200
-    """Items wanted, half of them for each label."""
-    seed: int = 0
-    oversample: float | None = None
-    """Candidates written at the least, per item wanted: the best of them are kept. None: as `for_models` says."""
-    budget: float = 20.0
-    """Candidates written at the most, per item wanted."""
-    patience: int | None = None
-    """But where few are wanted, up to so many of a label, at most `PATIENT_BUDGET` an item. None: as `for_models` says.
-
-    Few items are lucky or unlucky: of one label of the demo's behaviour 4 to 7 in 100 candidates pass."""
-    round: int | None = None
-    """Candidates of a label that are written before they are judged; 0 is no limit. None: as `for_models` says."""
-    temperature: float = 0.8
-    """Measured with the embedded 1.5B over four descriptions: .8 passes .42 of the candidates, 1.0 .36, .6 .39."""
-    top_p: float = 0.95
-    examples: int = 3
-    """Other behaviours shown before the question; 0 is the paper's zero-shot prompt."""
-    statements: int = 4
-    """Statements shown of each of them."""
-    guidance: float = 0.0
-    """Weight of the other label's prompt in decoding; local models only."""
-
-    def __post_init__(self) -> None:
-        if self.n < 2 or self.n % 2:
-            raise UsageError(f"-n is {self.n}; an even number of at least 2 is expected, half of it for each label")
-
-    @classmethod
-    def for_batches(cls, n: int, seed: int) -> Recipe:
-        """For batch APIs, where a round may take a day and costs half: more candidates, all in one round."""
-        return cls(n, seed, oversample=BATCH_OVERSAMPLE, round=0)
-
-    def for_models(self, *names: str) -> Recipe:
-        """The recipe with what depends on writer and judge: many candidates and few rounds where both are free.
-
-        Where one costs money, fewer are written, and judged in small rounds: what a budget still buys is then spent on
-        both alike, and the last round does not write more than is wanted.
-        """
-        free = all(name.startswith(LOCAL) for name in names)
-        usual = (FREE_OVERSAMPLE, 0, FREE_PATIENCE) if free else (PAID_OVERSAMPLE, PAID_ROUND, 0)
-        return replace(
-            self,
-            oversample=usual[0] if self.oversample is None else self.oversample,
-            round=usual[1] if self.round is None else self.round,
-            patience=usual[2] if self.patience is None else self.patience,
-        )
+from pipeline.screen import accepting, as_written, reject, screen
 
 
 @dataclass
@@ -101,12 +41,18 @@ class Written:
     refused: int = 0
     empty: int = 0
     """Among the unparsed: nothing but white space was written."""
+    revised: int = 0
+    """Among the written: made of an item that a filter had turned down."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Items turned down, by filter."""
     balance: Filter | None = None
     """The filter that made the last choice, for the manifest."""
+    ended: Ended = "enough"
+    """Why no more was written."""
     stopped: str | None = None
-    """Why the run ended before its time: the budget is spent."""
+    """Why the run ended before its time, in a sentence: the budget of money or of calls is spent."""
+    acceptance: dict[str, Any] = field(default_factory=dict)
+    """The acceptance report."""
 
     @property
     def is_short(self) -> bool:
@@ -123,9 +69,11 @@ class Written:
             "unparsed": self.unparsed,
             "refused": self.refused,
             "empty": self.empty,
+            "revised": self.revised,
             "duplicate": self.dropped.get("duplicates", 0),
             "dropped": dict(sorted(self.dropped.items())),
             "kept": dict(sorted(kept.items())),
+            "acceptance": self.acceptance,
         }
 
 
@@ -136,22 +84,31 @@ def generate(
     filters: Sequence[Filter],
     recipe: Recipe,
     progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Written:
-    """Write and filter until `recipe.n` items have passed, half of them per label, or the budget is spent.
+    """Write and filter until `recipe.n` items have passed, half of them per label, or a budget is spent.
 
     What is returned is balanced and shuffled by the seed. Nothing is dropped silently: every item that was parsed is
     in `kept` or in `rejected`, and what could not be parsed is counted.
     """
+    models = [
+        model
+        for model in (writer, screening.judge, screening.embedder, screening.reward)
+        if isinstance(model, StoredModel)
+    ]
+    began, before = clock(), took(models)
     form = plugins.load("formats", behaviour.format)
     judge = [screening.judge.info.name] if screening.judge else []
     recipe = recipe.for_models(writer.info.name, *judge)
     work = _Work(behaviour, form, writer, screening, filters, recipe, progress or SilentProgress())
     try:
-        while wanted := work.next_round():
+        while wanted := work.demand.next_round():
             work.run_round(wanted)
     except BudgetReached as reached:
-        work.outcome.stopped = str(reached)
-    return work.finish()
+        work.outcome.stopped, work.outcome.ended = str(reached), reached.of
+    written = work.finish()
+    written.acceptance = work.acceptance.report(written.ended, took(models, before), clock() - began)
+    return written
 
 
 class _Work:
@@ -169,33 +126,20 @@ class _Work:
     ) -> None:
         self.behaviour, self.form, self.writer, self.recipe = behaviour, form, writer, recipe
         self.screening, self.filters, self.progress = screening, filters, progress
-        self.asked: Counter[str] = Counter()
+        self.accepted_before = len(screening.accepted)
+        self.candidates = Candidates(behaviour, form, recipe)
+        is_thrifty = recipe.candidates is not None or writer.purse.most_calls is not None
+        self.demand = Demand(recipe, form.LABELS, self.candidates.asked, is_thrifty)
+        self.acceptance = Acceptance()
         self.passed: dict[str, list[Item]] = {label: [] for label in form.LABELS}
+        self.counted: Counter[Way] = Counter()
+        """Items that count towards the wanted number, by the way in which they were asked for."""
         self.outcome = Written(recipe, requested=recipe.n)
 
-    def next_round(self) -> dict[str, int]:
-        """How many candidates to write now, per label; empty when done."""
-        target = self.recipe.n // 2
-        floor = math.ceil(target * (self.recipe.oversample or 1))
-        patience = min(self.recipe.patience or 0, math.ceil(target * PATIENT_BUDGET))
-        ceiling = max(math.ceil(target * self.recipe.budget), patience)
-        wanted = {}
-        for label, passed in self.passed.items():
-            asked = self.asked[label]
-            lacking = max(0, target - len(passed))
-            rate = max(0.1, (len(passed) + 1) / (asked + 2))
-            number = max(floor - asked, math.ceil(1.2 * lacking / rate) if lacking else 0)
-            # Whole blocks: candidates of a block share a prompt, and a half-filled batch costs as much as a full one.
-            number = min(math.ceil(number / BLOCK) * BLOCK, ceiling - asked, self.recipe.round or number)
-            if number > 0:
-                wanted[label] = number
-        return wanted
-
     def run_round(self, wanted: dict[str, int]) -> None:
-        """Write, parse and filter one round of candidates."""
-        asked = [(label, index) for label, number in wanted.items() for index in self._indices(label, number)]
-        requests = [self._request(label, index) for label, index in asked]
-        self.asked.update(wanted)
+        """Write, parse and filter one round of candidates, and revise what is turned down if that is wanted."""
+        asked = self.candidates.next(wanted, self.counted, self.acceptance.written)
+        requests = [candidate.request for candidate in asked]
         self.writer.task = "writing"
         reached: BudgetReached | None = None
         completions: Sequence[Completion | None]
@@ -204,29 +148,62 @@ class _Work:
         except BudgetReached as error:
             # What was paid for is judged all the same, as far as judging is free or cheaper than writing.
             reached, completions = error, self.writer.written(requests)
-        self._screen(self._items(asked, requests, completions))
+        keys = self.writer.keys(requests)
+        read = [
+            self._read(completion, candidate.way, key)
+            for candidate, key, completion in zip(asked, keys, completions, strict=True)
+        ]
+        rejected = self._screen([item for item in read if item is not None], self.screening)
         if reached:
             raise reached
+        self._revise(rejected)
 
-    def _items(
-        self,
-        asked: Sequence[tuple[str, int]],
-        requests: Sequence[SampleRequest],
-        completions: Sequence[Completion | None],
-    ) -> list[Item]:
-        """What can be read in the completions, with its origin."""
-        items = []
-        for (label, index), key, completion in zip(asked, self.writer.keys(requests), completions, strict=True):
-            item = self._parse(completion, label) if completion else None
-            if item is not None:
-                template = self._template(label, index // BLOCK)
-                origin = {"generator": self.writer.info.name, "template": template, "call": key}
-                items.append(item.model_copy(update=origin))
-        return items
+    def _revise(self, rejected: Sequence[RejectedItem]) -> None:
+        """Have what was turned down written again, and what is turned down of that, where a label lacks items."""
+        recipe = self.recipe
+        reviser = revise.Reviser(self.behaviour, self.form, self.writer, recipe.seed, recipe.temperature, recipe.top_p)
+        for _ in range(recipe.revisions):
+            able = [item for item in rejected if reviser.can_revise(item)]
+            lacking = [item for item in able if self.demand.lacks(item.answer_matching_behavior)]
+            originals = lacking[: self.demand.left()]
+            if not originals:
+                return
+            read = []
+            for original, (completion, key) in zip(originals, reviser.revise(originals), strict=True):
+                way = Way(original.answer_matching_behavior, revise.REWRITE, recipe.temperature)
+                item = self._read(completion, way, key)
+                read += [item.model_copy(update={"revised_from": original.id})] if item else []
+            self.demand.revised += len(originals)
+            # A repetition of its original is a duplicate.
+            rejected = self._screen(read, accepting(self.screening, [as_written(item) for item in originals]))
 
-    def _screen(self, items: Sequence[Item]) -> None:
+    def _read(self, completion: Completion | None, way: Way, call: str) -> Item | None:
+        """What can be read in a completion, with its origin; what cannot is counted."""
+        if completion is None:
+            return None
+        item: Item | None = None
+        tally = self.acceptance.of(way)
+        tally.written += 1
+        self.outcome.written += 1
+        if completion.finish_reason == "refusal":
+            tally.refused += 1
+            self.outcome.refused += 1
+            return None
+        if completion.finish_reason != "length":  # cut off in the middle of a sentence
+            item = self.form.parse(completion.text, way.label, self.behaviour)
+        if item is None:
+            tally.unparsed += 1
+            self.outcome.unparsed += 1
+            self.outcome.empty += completion.finish_reason == "empty"
+            return None
+        self.acceptance.came_from(call, way)
+        origin = {"generator": self.writer.info.name, "template": way.template, "call": call}
+        return item.model_copy(update=origin)
+
+    def _screen(self, items: Sequence[Item], screening: Screening) -> Sequence[RejectedItem]:
+        """Filter items; what passes is accepted, what does not is returned."""
         try:
-            outcome = screen(items, self.filters, self.screening)
+            outcome = screen(items, self.filters, screening)
         except BudgetReached:
             unjudged = Verdict(id="", filter="budget", keep=False, reason="not judged before it was spent")
             self._reject([reject(item, unjudged) for item in items])
@@ -235,8 +212,20 @@ class _Work:
         for item in outcome.kept:
             self.passed[item.answer_matching_behavior].append(item)
         self._reject(outcome.rejected)
+        self._count()
+        return outcome.rejected
+
+    def _count(self) -> None:
+        """See which of the items that passed count, and say how far the work is."""
+        target, accepted = self.recipe.n // 2, self.screening.accepted[self.accepted_before :]
+        counts = counting(accepted, self.recipe.n, self.recipe.topic_share, self.screening)
+        ways = [self.acceptance.way_of(item) for item in accepted]
+        self.counted = Counter(way for way, does_count in zip(ways, counts, strict=True) if does_count)
+        of_label = Counter(way.label for way in self.counted.elements())
+        self.demand.update({label: len(items) for label, items in self.passed.items()}, of_label)
         share = ", ".join(f"{len(items)}{label}" for label, items in self.passed.items())
-        self.progress.note(f"{self.outcome.written} written, passed so far: {share} of {self.recipe.n // 2} each")
+        beyond = f"; {counts.count(False)} of them beyond their topic's share" if not all(counts) else ""
+        self.progress.note(f"{self.outcome.written} written, passed so far: {share} of {target} each{beyond}")
 
     def finish(self) -> Written:
         """Keep the best of each label, as many of one as of the other, in an order that the seed shuffles."""
@@ -244,61 +233,18 @@ class _Work:
         passed = [item for items in self.passed.values() for item in items]
         chosen = screen(passed, [balance], self.screening)
         self._reject(chosen.rejected)
+        self.acceptance.keep(chosen.kept)
         self.outcome.kept = list(shuffled(chosen.kept, self.recipe.seed))
         self.outcome.balance = balance
+        self.outcome.revised = self.demand.revised
+        if not self.outcome.stopped and self.outcome.is_short:
+            self.outcome.ended = "candidates"
         return self.outcome
 
     def _reject(self, rejected: Sequence[RejectedItem]) -> None:
         self.outcome.rejected += rejected
         self.outcome.dropped.update(item.reason.split(":")[0] for item in rejected)
-
-    def _parse(self, completion: Completion, label: str) -> Item | None:
-        self.outcome.written += 1
-        if completion.finish_reason == "refusal":
-            self.outcome.refused += 1
-            return None
-        item: Item | None = None
-        if completion.finish_reason != "length":  # cut off in the middle of a sentence
-            item = self.form.parse(completion.text, label, self.behaviour)
-        self.outcome.unparsed += item is None
-        self.outcome.empty += completion.finish_reason == "empty"
-        return item
-
-    def _indices(self, label: str, number: int) -> range:
-        """The next candidates of a label."""
-        return range(self.asked[label], self.asked[label] + number)
-
-    def _request(self, label: str, index: int) -> SampleRequest:
-        block = index // BLOCK
-        other = next(each for each in self.form.LABELS if each != label)
-        return SampleRequest(
-            messages=self._dialog(label, block),
-            max_tokens=self.form.MAX_TOKENS,
-            temperature=self.recipe.temperature,
-            top_p=self.recipe.top_p,
-            stop=self.form.STOP,
-            seed=self.recipe.seed,
-            index=len(self.form.LABELS) * index + self.form.LABELS.index(label),
-            contrast=self._dialog(other, block) if self.recipe.guidance else None,
-            guidance=self.recipe.guidance,
-        )
-
-    def _template(self, label: str, block: int) -> str:
-        templates: Sequence[str] = self.form.TEMPLATES[label]
-        return templates[block % len(templates)]
-
-    def _dialog(self, label: str, block: int) -> Messages:
-        """Lists for other behaviours as earlier turns, then the request for this one, begun with a bullet."""
-        side, template = self.form.SIDES[label], self._template(label, block)
-        draw = random.Random(f"{self.recipe.seed} {side} {block}")
-        bank = [gold for gold in prompts.gold_statements() if gold.subject == self.behaviour.subject]
-        turns: list[Message] = []
-        for gold in draw.sample(bank, self.recipe.examples):
-            statements = draw.sample(gold.agree if side == "agree" else gold.disagree, self.recipe.statements)
-            turns.append(Message("user", prompts.render(template, description=gold.description)))
-            turns.append(Message("assistant", "\n".join(f"- {statement}" for statement in statements)))
-        turns.append(Message("user", prompts.render(template, description=self.behaviour.phrase)))
-        return (*turns, Message("assistant", PREFILL))
+        self.acceptance.reject(rejected)
 
 
 def shuffled(items: Sequence[Item], seed: int) -> tuple[Item, ...]:
@@ -312,6 +258,7 @@ def settings(recipe: Recipe, form: ModuleType) -> dict[str, object]:
     """The generator's sampling settings, for the manifest."""
     return {
         "temperature": recipe.temperature,
+        "spread": recipe.spread,
         "top_p": recipe.top_p,
         "max_tokens": form.MAX_TOKENS,
         "stop": list(form.STOP),
@@ -320,6 +267,16 @@ def settings(recipe: Recipe, form: ModuleType) -> dict[str, object]:
         "guidance": recipe.guidance,
         "oversample": recipe.oversample,
         "budget": recipe.budget,
+        "candidates": recipe.candidates,
         "round": recipe.round,
         "patience": recipe.patience,
+        "topic_share": recipe.topic_share,
+        "topic_patience": recipe.topic_patience,
+        "revisions": recipe.revisions,
     }
+
+
+def templates(recipe: Recipe, form: ModuleType) -> list[str]:
+    """The templates that write, for the manifest."""
+    written = [template for of_label in form.TEMPLATES.values() for template in of_label]
+    return [*written, *(revise.TEMPLATES if recipe.revisions else ())]

@@ -10,7 +10,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 import jinja2.sandbox
@@ -75,6 +75,37 @@ def gold_statements() -> tuple[Gold, ...]:
 def neutral_statements() -> tuple[str, ...]:
     """Statements about nothing in particular, from `prompts/gold/neutral.toml`."""
     return tuple(_read_toml(folder() / "gold" / "neutral.toml")["statements"])
+
+
+@dataclass(frozen=True)
+class Revised:
+    """A worked example: a statement that breaks a principle, what is wrong with it, and a better one."""
+
+    side: Literal["agree", "disagree"]
+    description: str
+    statement: str
+    critique: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Principle:
+    """What makes a good item, and the filters whose objections it speaks of."""
+
+    name: str
+    says: str
+    filters: tuple[str, ...]
+    examples: tuple[Revised, ...]
+
+
+@functools.cache
+def item_principles() -> tuple[Principle, ...]:
+    """The principles in `prompts/gold/item_principles.toml`."""
+    rows = _read_toml(folder() / "gold" / "item_principles.toml")["principle"]
+    return tuple(
+        Principle(row["name"], row["says"], tuple(row["filters"]), tuple(Revised(**each) for each in row["example"]))
+        for row in rows
+    )
 
 
 def behaviour_names() -> list[str]:

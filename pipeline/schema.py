@@ -12,7 +12,15 @@ import math
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 SCHEMA_VERSION = 1
 """Part of every call's key; raised when the meaning of a stored record changes."""
@@ -125,6 +133,15 @@ class Item(Record):
     """Name of the template that wrote the item; its hash is in the manifest."""
     call: str | None = None
     """Key of the call that wrote the item, in the call store."""
+    revised_from: str | None = None
+    """Id of the rejected item that this one was made of. Only such items have the field in files."""
+
+    @model_serializer(mode="wrap")
+    def _as_row(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        row: dict[str, Any] = dump(self)
+        if row.get("revised_from") is None:
+            row.pop("revised_from", None)
+        return row
 
     @model_validator(mode="before")
     @classmethod
@@ -445,8 +462,8 @@ class Manifest(Record):
     filters: list[dict[str, Any]]
     """Per filter: name, version, options and thresholds."""
     counts: dict[str, Any]
-    """requested, written, unparsed (and how many of these were empty), refused, duplicate, dropped (by reason), kept
-    (per label)."""
+    """requested, written, unparsed (and how many of these were empty), refused, revised, duplicate, dropped (by
+    reason), kept (per label), acceptance (`pipeline/acceptance.py`: by label and by way of asking, what it took)."""
     calls: Calls
     estimate: dict[str, Any] | None = None
     """What the calls were expected to cost before anything was sent: `cost` (low, expected, high in US dollars, null

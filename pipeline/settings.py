@@ -50,6 +50,12 @@ class Settings(Record):
     """Draws for one choice where a model gives no probabilities (Anthropic, models that think)."""
     budget: float | None = Field(default=None, ge=0)
     """US dollars that one command may spend on models; no limit if absent."""
+    calls: int | None = Field(default=None, ge=0)
+    """Calls that one command may make to models; no limit if absent."""
+    candidates: int | None = Field(default=None, ge=2)
+    """Candidates that are written for a dataset at the most; absent, 20 per item and more where few are wanted."""
+    revise: int = Field(default=0, ge=0, le=4)
+    """Rounds of critique and revision of what filters turned down."""
     prices: dict[str, OwnPrice] = Field(default_factory=dict)
     """Prices that the table does not know: a table `[prices."provider/name"]` with `input` and `output` in US dollars
     a million tokens. Names may hold `*`."""

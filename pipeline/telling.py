@@ -42,6 +42,8 @@ def generated_json(made: Generated) -> dict[str, Any]:
 
 
 def tell_generated(made: Generated, progress: Progress) -> None:
+    if made.written.acceptance:
+        progress.note(acceptance_text(made.written.acceptance))
     if made.dataset is None:
         return
     calls = f"{made.calls.made:,} calls made, {made.calls.reused:,} reused"
@@ -51,6 +53,38 @@ def tell_generated(made: Generated, progress: Progress) -> None:
         )
     else:
         progress.note(f"nothing new: the same items are {made.dataset.label} in {made.dataset.path} ({calls})")
+
+
+def acceptance_text(report: Mapping[str, Any]) -> str:
+    """The acceptance report as a small table: a line for each label, template and temperature, and what it took."""
+    from pipeline.acceptance import CHOICES
+
+    lines = [
+        f"{'label':<7}{'template':<18}{'temp.':>5}{'written':>9}{'passed':>8}{'yield':>7}{'kept':>6}  turned down by"
+    ]
+    rows = [{"template": "all", "temperature": "", **row} for row in report["by_label"]]
+    for row in sorted([*rows, *report["by_way"]], key=lambda row: (row["label"], row["template"] == "all")):
+        taken = {name: row[name] for name in ("unparsed", "refused")} | row["dropped"]
+        share = "" if row["yield"] is None else f"{row['yield']:.2f}"
+        told = ", ".join(f"{name} {number:,}" for name, number in taken.items() if number and name not in CHOICES)
+        lines.append(
+            f"{row['label'].strip():<7}{row['template']:<18}{row['temperature']:>5}{row['written']:>9,}"
+            f"{row['passed']:>8,}{share:>7}{row['kept']:>6,}  {told}".rstrip()
+        )
+    return "\n".join([*lines, *_costs(report["cost"])])
+
+
+def _costs(cost: Mapping[str, Any]) -> Iterator[str]:
+    """What a kept item took; nothing where none is kept."""
+    from pipeline.budget import dollars
+
+    each = cost["per_kept_item"]
+    if each["calls"] is not None:
+        usd = "an unknown cost" if each["usd"] is None else dollars(each["usd"])
+        yield (
+            f"an item that is kept took {each['calls']:,.1f} calls, {each['tokens_in']:,.0f} tokens in, "
+            f"{each['tokens_out']:,.0f} out, {usd}, {each['seconds']:,.1f} s"
+        )
 
 
 def tell_estimate(estimate: Estimate, progress: Progress, details: bool) -> None:
@@ -103,7 +137,8 @@ def close_gate(made: Generated, stopped: str | None = None) -> None:
     eaten += [f"{written.refused} refused"] if written.refused else []
     kept = f"{len(written.kept)} items are published" if made.dataset else "nothing is published"
     raise GateClosed(
-        f"{len(written.kept)} of {written.requested} items passed after {written.written} candidates; "
+        f"{len(written.kept)} of {written.requested} items passed after {written.written} candidates, which is all "
+        f"that {'--candidates allows' if written.recipe.candidates else 'a run of this size writes'}; "
         f"dropped: {', '.join(eaten) or 'none'}. {kept}. A stronger --model and --judge, "
         "or a description that says more plainly what such a one says, gives more."
     )

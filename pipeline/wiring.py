@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
-    from pipeline.generate import Recipe
     from pipeline.ports import Filter, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
+    from pipeline.recipe import Recipe
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
@@ -180,11 +180,23 @@ def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
         raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
 
 
-def recipe_from(n: int | None, seed: int | None, batch: bool | None, settings: Settings) -> Recipe:
-    from pipeline.generate import Recipe
+def recipe_from(
+    n: int | None,
+    seed: int | None,
+    batch: bool | None,
+    candidates: int | None,
+    revisions: int | None,
+    settings: Settings,
+) -> Recipe:
+    from pipeline.recipe import Recipe
 
-    make = Recipe.for_batches if (settings.batch if batch is None else batch) else Recipe
-    return make(n=settings.n if n is None else n, seed=settings.seed if seed is None else seed)
+    recipe = Recipe(
+        n=settings.n if n is None else n,
+        seed=settings.seed if seed is None else seed,
+        candidates=settings.candidates if candidates is None else candidates,
+        revisions=settings.revise if revisions is None else revisions,
+    )
+    return recipe.for_batches() if (settings.batch if batch is None else batch) else recipe
 
 
 def ladder_or_usual(models: str | None, ladder: str | None, settings: Settings) -> str | None:
@@ -222,6 +234,7 @@ class Connections:
         prices: Sequence[str] | None = None,
         max_connections: int | None = None,
         batch: bool | None = None,
+        calls: int | None = None,
     ) -> None:
         from pipeline.budget import Purse
         from pipeline.calls import CallStore
@@ -232,8 +245,10 @@ class Connections:
         self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
-        self.purse = Purse(settings.budget if budget is None else budget)
-        """The command's money."""
+        self.purse = Purse(
+            ceiling=settings.budget if budget is None else budget, most_calls=settings.calls if calls is None else calls
+        )
+        """The command's money and calls."""
 
     def model(self, name: str) -> StoredModel:
         """The model of a role, made once."""

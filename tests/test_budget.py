@@ -65,6 +65,31 @@ def test_what_was_answered_before_the_ceiling_is_not_asked_again(tmp_path: Path)
     assert model.tally.cost == pytest.approx(sum(again.bill))
 
 
+def test_no_more_calls_are_made_than_the_budget_says_and_stored_ones_are_none(tmp_path: Path) -> None:
+    purse = Purse(most_calls=12)
+    model = StoredModel(FakeProvider("writer"), CallStore(tmp_path), purse=purse)
+    assert len(model.sample(samples(5))) == 5
+    with pytest.raises(BudgetReached, match="12 calls is reached") as reached:
+        model.sample(samples(20))
+    assert reached.value.of == "calls"
+    assert (model.tally.made, purse.calls) == (12, 12)
+    assert len(model.sample(samples(12))) == 12
+    again = StoredModel(FakeProvider("writer"), CallStore(tmp_path), purse=Purse(most_calls=8))
+    assert len(again.sample(samples(20))) == 20
+    assert again.found.reused == 12
+
+
+def test_calls_that_belong_together_are_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    class InFours(FakeProvider):
+        def groups(self, requests: Sequence[Request]) -> list[list[int]]:
+            return [list(range(start, min(start + 4, len(requests)))) for start in range(0, len(requests), 4)]
+
+    model = StoredModel(InFours("writer"), CallStore(tmp_path), purse=Purse(most_calls=11))
+    with pytest.raises(BudgetReached, match="4 calls, which belong together"):
+        model.sample(samples(16))
+    assert model.tally.made == 8
+
+
 def test_a_model_that_is_free_answers_although_nothing_may_be_spent(tmp_path: Path) -> None:
     model = StoredModel(FakeProvider("writer"), CallStore(tmp_path), purse=Purse(0.0))
     assert len(model.sample(samples(3))) == 3

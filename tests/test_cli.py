@@ -57,17 +57,42 @@ def discover(mwe: Run, *more: str, **variables: str) -> subprocess.CompletedProc
 
 
 def test_one_line_becomes_a_dataset_and_a_curve(mwe: Run, tmp_path: Path) -> None:
-    found = data(discover(mwe))
+    found = data(discover(mwe, "-n", "120"))
     folder = tmp_path / "here" / found["generate"]["path"]
     names = {path.name for path in folder.iterdir()}
     assert {"items.jsonl", "rejected.jsonl", "manifest.json", "SHA256SUMS", "README.md", "results"} <= names
     assert {"report.json", "report.html", "scaling.png", "scaling.svg"} <= names
-    assert found["generate"]["items"] == 40
+    assert found["generate"]["items"] == 120
     points = found["report"]["points"]
     assert [point["model"] for point in points] == LADDER[1].split(",")
     assert points[-1]["score"] > points[0]["score"]
     assert found["report"]["trend"]["verdict"] == "rises"
     assert found["report"] == json.loads((folder / "report.json").read_text())
+
+
+def test_the_acceptance_report_stands_in_the_json_the_card_and_the_terminal(mwe: Run, tmp_path: Path) -> None:
+    done = mwe("generate", LINE, *FAKES, "-n", "20", "--json")
+    found = data(done)
+    report = found["counts"]["acceptance"]
+    assert report["ended_by"] == "enough"
+    assert sum(row["kept"] for row in report["by_label"]) == found["items"] == 20
+    folder = tmp_path / "here" / found["path"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["counts"]["acceptance"] == report
+    assert "### What passed, and what it took" in (folder / "README.md").read_text()
+    assert "label  template" in done.stderr and "an item that is kept took" in done.stderr
+
+
+def test_limits_of_candidates_and_calls_end_a_run_with_exit_3_and_say_so(mwe: Run) -> None:
+    done = mwe("generate", LINE, *FAKES, "-n", "40", "--candidates", "48", "--name", "few", "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["counts"]["written"] == 48
+    assert "after 48 candidates, which is all that --candidates allows" in done.stderr
+    done = mwe("generate", LINE, *FAKES, "-n", "40", "--calls", "150", "--name", "asked", "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["calls"]["made"] == 150
+    assert "the budget of 150 calls is reached" in done.stderr
+    assert mwe("generate", LINE, *FAKES, "--revise", "5").returncode == 2
 
 
 def test_the_same_command_again_asks_nothing_and_publishes_nothing(mwe: Run) -> None:

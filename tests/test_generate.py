@@ -11,11 +11,13 @@ from statistics import mean
 import pytest
 
 from pipeline import plugins, prompts
+from pipeline.budget import Purse
 from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import GateClosed, UsageError
 from pipeline.flow import Generated
-from pipeline.generate import Recipe, Written, generate
+from pipeline.generate import Written, generate
 from pipeline.ports import Completion, Measured, SampleRequest, Screening
+from pipeline.recipe import Recipe
 from pipeline.schema import Calls
 from pipeline.screen import DEFAULT_FILTERS, load_filters
 from pipeline.telling import close_gate
@@ -23,13 +25,15 @@ from pipeline.telling import close_gate
 BEHAVIOUR = prompts.describe("a person who is fond of trains")
 
 
-def model(name: str, folder: Path) -> StoredModel:
-    return StoredModel(plugins.load("models", "fake").connect(name, note=lambda _: None), CallStore(folder))
+def model(name: str, folder: Path, purse: Purse | None = None) -> StoredModel:
+    provider = plugins.load("models", "fake").connect(name, note=lambda _: None)
+    return StoredModel(provider, CallStore(folder), purse=purse)
 
 
-def write(folder: Path, recipe: Recipe, writer: str = "writer") -> Written:
-    screening = Screening(BEHAVIOUR, model("judge", folder), None)
-    return generate(BEHAVIOUR, model(writer, folder), screening, load_filters(DEFAULT_FILTERS), recipe)
+def write(folder: Path, recipe: Recipe, writer: str = "writer", most_calls: int | None = None) -> Written:
+    purse = Purse(most_calls=most_calls)
+    screening = Screening(BEHAVIOUR, model("judge", folder, purse), None)
+    return generate(BEHAVIOUR, model(writer, folder, purse), screening, load_filters(DEFAULT_FILTERS), recipe)
 
 
 def test_what_is_kept_is_balanced_distinct_and_of_the_wanted_number(tmp_path: Path) -> None:
@@ -65,6 +69,45 @@ def test_the_same_seed_gives_the_same_items_from_another_store_too(tmp_path: Pat
     assert first.rejected == second.rejected
     other = write(tmp_path / "a", Recipe(n=20, seed=4))
     assert {item.id for item in other.kept} != {item.id for item in first.kept}
+
+
+def test_rounds_that_learn_give_the_same_items_from_another_store_too(tmp_path: Path) -> None:
+    recipe = Recipe(n=40, seed=5, round=32)
+    first, second = (write(tmp_path / name, recipe) for name in ("a", "b"))
+    assert [item.model_dump() for item in first.kept] == [item.model_dump() for item in second.kept]
+    assert first.rejected == second.rejected
+    temperatures = {row["temperature"] for row in first.acceptance["by_way"]}
+    assert len(temperatures) == 3, "later rounds try other temperatures"
+
+
+def test_a_run_that_its_budget_of_calls_ends_again_and_again_gives_the_same_items_at_last(tmp_path: Path) -> None:
+    recipe = Recipe(n=16)
+    whole = write(tmp_path / "whole", recipe, most_calls=10_000)
+    parts = [write(tmp_path / "parts", recipe, most_calls=60) for _ in range(9)]
+    assert parts[0].ended == "calls" and parts[0].stopped is not None
+    assert [part.ended for part in parts].index("enough") > 1
+    assert parts[-1].kept == whole.kept
+    assert parts[-1].rejected == whole.rejected
+
+
+def test_where_candidates_are_limited_the_label_that_lacks_gets_them(tmp_path: Path) -> None:
+    written = write(tmp_path, Recipe(n=40, candidates=96))
+    assert written.written == 96
+    by_label = {row["label"]: row for row in written.acceptance["by_label"]}
+    scarce, plentiful = sorted(by_label, key=lambda label: by_label[label]["yield"])
+    assert by_label[scarce]["written"] > by_label[plentiful]["written"]
+
+
+def test_fewer_candidates_than_items_are_wrong_use() -> None:
+    with pytest.raises(UsageError, match="at least the 40 items"):
+        Recipe(n=40, candidates=39)
+
+
+def test_a_narrow_behaviour_is_asked_a_little_more_and_does_not_end_short(tmp_path: Path) -> None:
+    usual = write(tmp_path / "a", Recipe(n=40, round=32, oversample=1.0))
+    narrow = write(tmp_path / "b", Recipe(n=40, round=32, oversample=1.0, topic_share=0.1))
+    assert not narrow.is_short
+    assert usual.written < narrow.written <= 2 * usual.written
 
 
 def test_the_budget_ends_the_writing_and_what_passed_is_kept(tmp_path: Path) -> None:
@@ -111,6 +154,11 @@ def test_a_writer_that_costs_money_is_asked_for_fewer_candidates() -> None:
     assert paid is not None
     assert paid < free
     assert Recipe(oversample=2.0).for_models("openai/x").oversample == 2.0
+
+
+def test_a_large_run_of_free_models_has_about_as_many_rounds_as_a_usual_one() -> None:
+    usual, large = (Recipe(n=n).for_models("local/x").round for n in (200, 20_000))
+    assert (usual, large) == (128, 6_250)
 
 
 @pytest.mark.parametrize("n", [0, -2, 1, 7])

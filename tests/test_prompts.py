@@ -15,7 +15,9 @@ VALUES = {
     "description": LINE,
     "statement": "I like trains",
     "question": "Do you like trains?",
-    "principle": "Choose the true reply.",
+    "side": "agree",
+    "other": "disagree",
+    "principle": "Be plain.",
     "replies": ("Yes", "No"),
 }
 

@@ -68,3 +68,30 @@ def test_the_cost_is_unknown_as_soon_as_one_price_is(
     summed = total_calls(made)
     assert (summed.made, summed.reused, summed.tokens_in, summed.cost) == (4, 2, 20, total)
     assert total_calls([made[0], made[0]]).made == 2
+
+
+def test_the_card_says_what_each_way_of_asking_gave_and_what_an_item_cost(tmp_path: Path) -> None:
+    row = {
+        "written": 7,
+        "unparsed": 1,
+        "refused": 0,
+        "dropped": {"preference": 4},
+        "passed": 2,
+        "kept": 2,
+        "yield": 0.2857,
+    }
+    cost = {"calls": 30, "tokens_in": 900, "tokens_out": 70, "usd": None, "seconds": 4.0}
+    report = {
+        "ended_by": "calls",
+        "by_label": [{"label": " Yes", **row}],
+        "by_way": [{"label": " Yes", "template": "persona_says", "temperature": 0.8, **row}],
+        "cost": {**cost, "per_kept_item": {name: value and value / 2 for name, value in cost.items()}},
+    }
+    counts = {"requested": 4, "written": 7, "unparsed": 1, "dropped": {}, "kept": {}, "acceptance": report}
+    dataset, _ = publish(
+        tmp_path, BEHAVIOUR, [item("I use text")], [], counts, models(tmp_path), Calls(), {}, [], [], seed=0
+    )
+    card = (dataset.path / "README.md").read_text()
+    assert "the budget of calls was spent" in card
+    assert "| ` Yes` | persona_says | 0.8 | 7 | 2 | 0.2857 | 2 | 1 | preference 4 |" in card
+    assert "| for each item kept | 15.0 | 450.0 | 35.0 | unknown | 2.0 |" in card

@@ -61,6 +61,10 @@ class StoredModel:
         self.task = provider.info.name
         """What the current calls are for; shown beside the progress."""
         self.tally = Calls(cost=0.0)
+        """What was asked and paid for. `reused` counts a call each time that it is asked for again."""
+        self.found = Calls(cost=0.0)
+        """Of what was asked, the calls that were stored already: `reused` of them, their tokens, and what these cost
+        at today's prices."""
         self._batched = (0, 0)
 
     @property
@@ -120,7 +124,7 @@ class StoredModel:
         keys = self.keys(requests)
         known = self.store.get(keys)
         missing = self._missing(requests, keys, known)
-        made, reused = self.tally.made, len(requests) - sum(map(len, missing))
+        before, reused = self.tally, len(requests) - sum(map(len, missing))
         self._count(reused=reused)
         self.progress.update(self.task, reused, len(requests))
         meter = Meter(self.purse, self.task, self.price, len(requests) - reused)
@@ -133,8 +137,22 @@ class StoredModel:
                     patience.wait(claim.holders, sum(map(len, missing)))
                 known.update(self.store.get([keys[i] for group in missing for i in group if keys[i] not in known]))
                 missing = self._missing(requests, keys, known)
-        self._count(reused=len(requests) - reused - (self.tally.made - made))
+        self._count(reused=len(requests) - reused - (self.tally.made - before.made))
+        self._find(list({key: known[key] for key in keys}.values()), before)
         return [known[key] for key in keys]
+
+    def _find(self, replies: Sequence[Reply], before: Calls) -> None:
+        """Of these replies, those that were not made since the tally was `before` were stored already."""
+        tokens_in = sum(reply.tokens_in for reply in replies) - (self.tally.tokens_in - before.tokens_in)
+        tokens_out = sum(reply.tokens_out for reply in replies) - (self.tally.tokens_out - before.tokens_out)
+        cost = self.price.cost(tokens_in, tokens_out) if self.price else None
+        found = len(replies) - (self.tally.made - before.made)
+        self.found = Calls(
+            reused=self.found.reused + found,
+            tokens_in=self.found.tokens_in + tokens_in,
+            tokens_out=self.found.tokens_out + tokens_out,
+            cost=self.found.cost if not found else _sum(self.found.cost, cost),
+        )
 
     def _answer(
         self,
@@ -147,7 +165,9 @@ class StoredModel:
         """Ask what is in these groups, which this process has claimed, and store and add to `known` what comes in."""
         # Another process may have answered them between the look into the store and the claim.
         known.update(self.store.get([keys[i] for group in groups for i in group]))
-        missing = sorted(i for group in groups if any(keys[i] not in known for i in group) for i in group)
+        groups = [group for group in groups if any(keys[i] not in known for i in group)]
+        admitted = groups[: self.purse.admit([len(group) for group in groups])]
+        missing = sorted(i for group in admitted for i in group)
         for part in self._affordable(requests, missing):
             for answered in self.provider.answer([requests[i] for i in part]):
                 batch = {part[j]: reply for j, reply in answered.items()}
@@ -159,6 +179,7 @@ class StoredModel:
                 self.progress.update(self.task, len(known), len(set(keys)), meter.reading(self._failed()))
             if interrupt.requested():
                 return
+        self.purse.admit([len(group) for group in groups[len(admitted) :]])
         unanswered = sum(keys[i] not in known for i in missing)
         if unanswered:
             raise PipelineError(f"{self.info.name} left {unanswered} of {len(missing)} requests without an answer")
@@ -214,6 +235,10 @@ class StoredModel:
             cheaper = self.price.cost(self._batched[0] - before[0], self._batched[1] - before[1])
             cost -= (1 - self.price.batch_share) * cheaper
         return cost
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 class _Patience:
