@@ -20,6 +20,7 @@ from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.candidates import Candidates, Way
 from pipeline.demand import Demand
+from pipeline.matching import choose_unrevealing
 from pipeline.ports import Completion, Filter, Progress, Screening, SilentProgress
 from pipeline.quotas import counting
 from pipeline.recipe import Recipe
@@ -231,7 +232,13 @@ class _Work:
         """Keep the best of each label, as many of one as of the other, in an order that the seed shuffles."""
         balance = plugins.load("filters", "balance").make(per_label=self.recipe.n // 2)
         passed = [item for items in self.passed.values() for item in items]
-        chosen = screen(passed, [balance], self.screening)
+
+        def choose(items: Sequence[Item]) -> Sequence[Item]:
+            return screen(items, [balance], self.screening).kept
+
+        unrevealing, revealing = choose_unrevealing(passed, self.recipe.n // 2, choose)
+        self._reject(revealing)
+        chosen = screen(unrevealing, [balance], self.screening)
         self._reject(chosen.rejected)
         self.acceptance.keep(chosen.kept)
         self.outcome.kept = list(shuffled(chosen.kept, self.recipe.seed))
