@@ -150,7 +150,8 @@ def screen(
         return every, None, False
     passed = settle(items, verdicts, screening)
     balance = plugins.load("filters", "balance").make()
-    chosen = select(passed.kept, [balance], screening)
+    # In an order of their own: what is chosen among equals must not depend on what was chosen the time before.
+    chosen = select(sorted(passed.kept, key=lambda item: item.id), [balance], screening)
     if not chosen.kept:
         return every, None, False
     outcome = Screened(writing.shuffled(chosen.kept, dataset.manifest.seed), (*passed.rejected, *chosen.rejected), ())
