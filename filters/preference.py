@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from filters._calibration import with_calibration
+from filters.preferences.trained import Trained
 from pipeline import plugins
+from pipeline.errors import UsageError
 from pipeline.ports import Filter, PreferenceModel, Screening
 from pipeline.schema import Item, Verdict
 from pipeline.statistics.calibration import probability
@@ -24,9 +26,12 @@ class Preference:
     At .75 the hardest description that was read had 8 wrong labels in 60, above .85 it had 2 in 29.
     `by` names the preference model, or several joined by "+": the mean of their calibrated log-odds counts.
     `own` are options of these; each goes to the models that know it.
+    `precision` takes the threshold from a trained model's card: that share of the labels above it was right, on
+    behaviours that were held out.
     """
 
     threshold: float = 0.85
+    precision: float | None = None
     by: str = "language_model"
     own: Mapping[str, Any] = field(default_factory=dict)
     name: str = "preference"
@@ -38,6 +43,11 @@ class Preference:
         of_models = {key: value for model in self._models.values() for key, value in model.options.items()}
         if unknown := self.own.keys() - of_models.keys():
             raise TypeError(f"{self.by} has no option {', '.join(sorted(unknown))}")
+        if self.precision is not None:
+            (model,) = self._models.values() if len(self._models) == 1 else (None,)
+            if not isinstance(model, Trained):
+                raise UsageError("precision= is for by=trained, whose card has the thresholds; else give threshold=")
+            self.threshold = model.threshold_for(self.precision)
         self.options = {"threshold": self.threshold, "by": self.by, **of_models}
 
     def judge(self, items: Sequence[Item], screening: Screening) -> list[Verdict]:
@@ -74,6 +84,6 @@ def _judged(model: PreferenceModel, items: Sequence[Item], screening: Screening)
 
 
 def make(**options: Any) -> Filter:
-    """The filter with its options (`threshold`, `by`) and those of the preference models."""
-    of_filter = {key: options.pop(key) for key in ("threshold", "by") if key in options}
+    """The filter with its options (`threshold`, `precision`, `by`) and those of the preference models."""
+    of_filter = {key: options.pop(key) for key in ("threshold", "precision", "by") if key in options}
     return Preference(**of_filter, own=options)

@@ -109,6 +109,12 @@ def test_a_head_reads_a_planted_direction_on_behaviours_it_never_saw_and_nothing
     judged = preference.make(by="trained", head=str(tmp_path / "head"), threshold=0.5)
     verdicts = judged.judge(new, Screening(loves("chess"), judge, None))
     assert [verdict.keep for verdict in verdicts] == [True, False, True]
+    precise = preference.make(by="trained", head=str(tmp_path / "head"), precision=0.9)
+    assert precise.options["threshold"] == card.thresholds[1].threshold
+    with pytest.raises(UsageError, match=r"no threshold for a precision of 0\.99"):
+        preference.make(by="trained", head=str(tmp_path / "head"), precision=0.99)
+    with pytest.raises(UsageError, match="by=trained"):
+        preference.make(precision=0.9)
     assert (tmp_path / "head" / "reliability.png").read_bytes()[:4] == b"\x89PNG"
     text = (tmp_path / "head" / "README.md").read_text()
     assert "held out" in text and "loves chess" in text and "hf/planted/states" in text

@@ -36,6 +36,14 @@ class Trained:
         """The calibration that was fitted with it."""
         return self._saved[0].map
 
+    def threshold_for(self, precision: float) -> float:
+        """From which probability on at least that share of labels was right. Raises UsageError where none is known."""
+        good = [t for t in self._saved[0].thresholds if t.precision >= precision and t.threshold is not None]
+        if not good:
+            known = ", ".join(f"{t.precision:g}" for t in self._saved[0].thresholds if t.threshold is not None)
+            raise UsageError(f"{self.head} has no threshold for a precision of {precision:g}; it has {known or 'none'}")
+        return float(min(good, key=lambda t: t.precision).threshold or 0.0)
+
     def log_odds(self, asked: Sequence[tuple[Behaviour, Item]], screening: Screening) -> list[float]:
         """Log-odds of the first answer, in nats. Raises UsageError where another judge is at work than it is for."""
         card, head = self._saved
