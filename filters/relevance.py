@@ -37,13 +37,15 @@ class Weights:
     cosine: float = 0.0
     decided: float = 0.0
     company: float = 0.0
+    wording: float = 0.0
 
 
 WEIGHTS = {
-    (True, True, True): Weights(-1.21, surprise=1.06, cosine=2.07, decided=0.55, company=10.53),
+    (True, True, True): Weights(-1.10, surprise=1.09, cosine=2.14, decided=0.55, company=8.49, wording=5.77),
     (True, True, False): Weights(-3.23, surprise=1.40, cosine=5.30, decided=0.59),
+    (True, False, True): Weights(-1.48, surprise=1.55, decided=0.65, wording=11.89),
     (True, False, False): Weights(-2.45, surprise=1.81, decided=0.71),
-    (False, True, True): Weights(-0.97, cosine=4.93, decided=0.59, company=12.27),
+    (False, True, True): Weights(-0.86, cosine=5.12, decided=0.59, company=10.21, wording=5.70),
     (False, True, False): Weights(-3.41, cosine=10.19, decided=0.66),
 }
 """By (the judge gives likelihoods, there is an embedder, there is company)."""
@@ -69,7 +71,7 @@ class Relevance:
         if not items:
             return []
         found: dict[str, Sequence[float | None]] = {"surprise": surprise(items, screening)}
-        found |= _by_embedding(items, screening)
+        found |= {"cosine": _cosines(items, screening), **company(items, screening)}
         found["asked"] = _asked(items, screening) if found["surprise"][0] is None else [None] * len(items)
         signs = [
             _signs(leans, {name: values[i] for name, values in found.items()})
@@ -90,7 +92,7 @@ def _signs(leaning: float, found: Mapping[str, float | None]) -> dict[str, float
     signs = {name: value for name, value in found.items() if value is not None}
     signs = {"decided": min(abs(leaning), DECIDED_AT_MOST), **signs}
     parts = []
-    weights = WEIGHTS.get(("surprise" in signs, "cosine" in signs, "company" in signs))
+    weights = WEIGHTS.get(("surprise" in signs, "cosine" in signs, "wording" in signs))
     if weights is not None:
         terms = (getattr(weights, name) * value for name, value in signs.items() if name != "asked")
         parts.append(probability(weights.constant + sum(terms)))
@@ -99,17 +101,15 @@ def _signs(leaning: float, found: Mapping[str, float | None]) -> dict[str, float
     return {"relevance": sum(parts) / len(parts), **signs}
 
 
-def _by_embedding(items: Sequence[Item], screening: Screening) -> dict[str, Sequence[float | None]]:
-    """Cosine similarity of each statement to the description, in -1..1, and its company.
+def _cosines(items: Sequence[Item], screening: Screening) -> Sequence[float | None]:
+    """Cosine similarity of each statement to the description, in -1..1.
 
     The head of the description ("a person who") stands in no statement: without it the AUROC is .926 instead of .906.
     """
-    nothing: Sequence[float | None] = [None] * len(items)
     if screening.embedder is None:
-        return {"cosine": nothing, "company": nothing}
+        return [None] * len(items)
     vectors = embedded(screening.embedder, [screening.behaviour.predicate, *(item.text for item in items)])
-    cosines = [float(value) for value in vectors[1:] @ vectors[0]]
-    return {"cosine": cosines, "company": company(items, vectors[1:], screening) or nothing}
+    return [float(value) for value in vectors[1:] @ vectors[0]]
 
 
 def _asked(items: Sequence[Item], screening: Screening) -> list[float]:
