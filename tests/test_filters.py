@@ -254,7 +254,14 @@ class Embedder:
 
 def test_a_statement_among_its_like_is_more_relevant_than_one_that_stands_alone() -> None:
     screening = Screening(BEHAVIOUR, Judge((), 1.0, 0.0, likelihood=True), Embedder("rail"))
-    items = [item(f"a rail journey number {i}") for i in range(24)] + [item(f"soup number {i}") for i in range(6)]
+    strangers = (
+        "Soup is cold at noon",
+        "My cat sleeps all day",
+        "Taxes were due",
+        "Blue paint dries slowly",
+        "He hums",
+    )
+    items = [item(text) for text in (*(f"a rail journey number {i}" for i in range(24)), *strangers)]
     scores = [verdict.scores for verdict in relevance.make().judge(items, screening)]
     for sign in ("company", "wording"):
         assert min(s[sign] for s in scores[:24]) > max(s[sign] for s in scores[24:])
