@@ -23,7 +23,7 @@ from filters._shown import shown_question, shown_statement
 from filters.preferences.language_model import PRIOR_WEIGHT, is_statement
 from pipeline import prompts
 from pipeline.errors import UsageError
-from pipeline.formats._choices import LETTERS, in_other_order, is_lettered
+from pipeline.formats._choices import LETTERS, both_orders, is_lettered
 from pipeline.ports import ChoiceModel, ChoiceRequest, Message, PreferenceModel, SampleRequest, Screening, TextModel
 from pipeline.schema import Behaviour, Item, fingerprint
 
@@ -167,7 +167,6 @@ def _of_question(phrase: str, item: Item, principle: str) -> list[Question]:
         return _both_orders(
             QUESTION, (first.strip(), second.strip()), phrase, principle, question=shown_question(item.question)
         )
-    orders = [(1, item), (-1, in_other_order(item))]
     return [
         Question(
             sign,
@@ -176,8 +175,7 @@ def _of_question(phrase: str, item: Item, principle: str) -> list[Question]:
             ),
             each.options,
         )
-        for sign, each in orders
-        if each is not None
+        for sign, each in both_orders(item)
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from filters._asking import SAY, ask, judge_of, would_say
 from filters._shown import shown_question
 from pipeline import prompts
-from pipeline.formats._choices import in_other_order
+from pipeline.formats._choices import both_orders
 from pipeline.ports import ChoiceRequest, Message, PreferenceModel, Screening
 from pipeline.schema import Behaviour, Item
 
@@ -75,10 +75,10 @@ def is_statement(item: Item) -> bool:
 
 def _answered(phrase: str, item: Item) -> Terms:
     """How would they answer? Exchanged, the first choice is the second one's place, so its log-odds change sign."""
-    other = in_other_order(item)
-    orders = [(1.0, item)] if other is None else [(0.5, item), (-0.5, other)]
+    orders = both_orders(item)
     return [
-        (sign, ChoiceRequest((Message("user", _which(phrase, each.question)),), each.options)) for sign, each in orders
+        (sign / len(orders), ChoiceRequest((Message("user", _which(phrase, each.question)),), each.options))
+        for sign, each in orders
     ]
 
 

@@ -18,7 +18,7 @@ from filters._shown import shown_question, shown_statement
 from filters.preferences.language_model import WHICH, is_statement
 from pipeline import prompts
 from pipeline.errors import UsageError
-from pipeline.formats._choices import in_other_order
+from pipeline.formats._choices import both_orders
 from pipeline.ports import Message, PreferenceModel, RewardModel, Screening
 from pipeline.schema import Behaviour, Item
 
@@ -66,7 +66,6 @@ def comparisons(phrase: str, item: Item) -> list[tuple[int, Comparison]]:
     """What is compared for an item; -1 stands with the other order, where the first reply is the second answer."""
     if is_statement(item):
         return [(1, _said(phrase, item.text))]
-    orders = [(1, item), (-1, in_other_order(item))]
     return [
         (
             sign,
@@ -74,8 +73,7 @@ def comparisons(phrase: str, item: Item) -> list[tuple[int, Comparison]]:
                 prompts.render(WHICH, description=phrase, question=shown_question(each.question)), _replies(each)
             ),
         )
-        for sign, each in orders
-        if each is not None
+        for sign, each in both_orders(item)
     ]
 
 

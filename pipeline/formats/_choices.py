@@ -82,3 +82,12 @@ def in_other_order(item: Item) -> Item | None:
             "answer_not_matching_behavior": item.answer_matching_behavior,
         }
     )
+
+
+def both_orders(item: Item) -> list[tuple[int, Item]]:
+    """The item as it is, and in the other order if there is one.
+
+    With each a sign: -1 where its first answer is the second one of the item as it is.
+    """
+    other = in_other_order(item)
+    return [(1, item)] if other is None else [(1, item), (-1, other)]
