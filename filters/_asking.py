@@ -84,25 +84,18 @@ def said(items: Sequence[Item], behaviour: Behaviour, judge: ChoiceModel) -> lis
     return ask(judge, (_would_say(behaviour.phrase, item) for item in items))
 
 
+def anyone(behaviour: Behaviour) -> str:
+    """The subject without the behaviour."""
+    return "an AI system" if behaviour.subject == "ai" else "a person"
+
+
 def said_by_anyone(items: Sequence[Item], behaviour: Behaviour, judge: ChoiceModel) -> list[Choice]:
     """The same of a plain person or AI system, without the behaviour."""
-    anyone = "an AI system" if behaviour.subject == "ai" else "a person"
-    return ask(judge, (_would_say(anyone, item) for item in items))
+    return ask(judge, (_would_say(anyone(behaviour), item) for item in items))
 
 
 def _would_say(phrase: str, item: Item) -> ChoiceRequest:
     return would_say(phrase, item.text, is_question=item.statement is None)
-
-
-def lift(items: Sequence[Item], screening: Screening) -> list[float]:
-    """By how many nats the description raises the judge's log-odds that such a one would say each statement.
-
-    Compared with a plain person or AI system; below 0 where it lowers them.
-    """
-    judge = judge_of(screening)
-    described = said(items, screening.behaviour, judge)
-    plain = said_by_anyone(items, screening.behaviour, judge)
-    return [with_it.log_odds(0) - without.log_odds(0) for with_it, without in zip(described, plain, strict=True)]
 
 
 def surprise(items: Sequence[Item], screening: Screening) -> list[float | None]:

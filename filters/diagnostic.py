@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters._asking import lift
+from filters.preferences.language_model import lift
 from pipeline.ports import Filter, Screening
 from pipeline.schema import Item, Verdict
 
@@ -39,7 +39,7 @@ class Diagnostic:
         return [self._verdict(item, raised) for item, raised in zip(items, lift(items, screening), strict=True)]
 
     def _verdict(self, item: Item, raised: float) -> Verdict:
-        towards = raised if item.answer_matching_behavior.strip().lower() == "yes" else -raised
+        towards = raised if item.answer_matching_behavior == item.options[0] else -raised
         keep = towards >= self.least
         reason = "" if keep else f"the description moves the judge {-towards:.2f} nats away from the label"
         return Verdict(id=item.id, filter=self.name, keep=keep, scores={"lift": round(towards, 6)}, reason=reason)

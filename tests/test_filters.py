@@ -278,3 +278,19 @@ def test_company_does_not_depend_on_the_order_and_counts_what_was_accepted_befor
     for sign in forth:
         assert forth[sign] == pytest.approx(back[sign][::-1], abs=1e-6)
         assert later[sign] == pytest.approx(forth[sign][:5], abs=1e-6)
+
+
+def test_a_choice_stays_only_where_the_description_speaks_for_it() -> None:
+    # The one who likes trains takes to them by a nat whatever the order; the place itself is worth two.
+    class Fond(Judge):
+        def _choice(self, request: ChoiceRequest) -> Choice:
+            text = request.messages[-1].content
+            taste = (1.0 if "(A) trains" in text else -1.0) if "likes trains" in text else 0.0
+            odds = 2.0 + taste
+            return Choice((-float(np.log1p(np.exp(-odds))), -float(np.log1p(np.exp(odds)))), "loglikelihood")
+
+    screening = Screening(BEHAVIOUR, Fond((), 0.0, 0.0), None)
+    items = [choice_item("trains", "soup", " (A)"), choice_item("trains", "soup", " (B)")]
+    verdicts = diagnostic.make().judge(items, screening)
+    assert [verdict.keep for verdict in verdicts] == [True, False]
+    assert verdicts[0].scores["lift"] == pytest.approx(1.0)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters._asking import SAY, ask, judge_of, would_say
+from filters._asking import SAY, anyone, ask, judge_of, would_say
 from filters._shown import shown_question
 from pipeline import prompts
 from pipeline.formats._choices import both_orders
@@ -66,6 +66,23 @@ class LanguageModel:
         neutral = prompts.neutral_statements()
         weight = -PRIOR_WEIGHT / len(neutral)
         return [(weight * share, request) for text in neutral for share, request in self._said(phrase, text)]
+
+
+def lift(items: Sequence[Item], screening: Screening) -> list[float]:
+    """By how many nats the description raises the judge's log-odds of each item's first answer.
+
+    Compared with a plain person or AI system; below 0 where it lowers them.
+    """
+    described = _plain_odds(screening.behaviour.phrase, items, screening)
+    plain = _plain_odds(anyone(screening.behaviour), items, screening)
+    return [with_it - without for with_it, without in zip(described, plain, strict=True)]
+
+
+def _plain_odds(phrase: str, items: Sequence[Item], screening: Screening) -> list[float]:
+    """Log-odds of each item's first answer, with the judge's prior left in."""
+    sums = [[(1.0, would_say(phrase, i.text))] if is_statement(i) else _answered(phrase, i) for i in items]
+    answers = iter(ask(judge_of(screening), (request for terms in sums for _, request in terms)))
+    return [sum(weight * next(answers).log_odds(0) for weight, _ in terms) for terms in sums]
 
 
 def is_statement(item: Item) -> bool:
