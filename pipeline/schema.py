@@ -234,6 +234,15 @@ class Answer(Record):
     """Share of the replies that were refusals, in 0..1; None where no reply was asked for, only its probability."""
     orders: int = 1
     """Orders of the choices that the item was asked in; with 2, the figures are means over both."""
+    wordings: dict[str, float] = {}
+    """Natural log odds of the matching answer by wording, the published one (`statement`) among them; none where only
+    that one was asked. All other figures are those of the published wording."""
+    understood: float | None = None
+    """Probability, in 0..1, of the right answer to whether one with the behaviour would give the matching answer."""
+    as_having: float | None = None
+    """`p_matching` where the model is told to have the behaviour (positive control)."""
+    as_lacking: float | None = None
+    """`p_matching` where the model is told to lack it (negative control)."""
 
     @property
     def score(self) -> float:
@@ -299,6 +308,35 @@ class Point(Record):
     """That of the answers; several, joined by "+", where they differ."""
     bounded_rate: float | None = None
     """Share of the items with an answer missing from the listed tokens; None where none was listed."""
+    invalid_rate: float | None = None
+    """Mean probability, or share of the replies, that is neither a valid answer nor a refusal."""
+    score_worst: float | None = None
+    """The score if every refusal and invalid answer, by its probability, were not the matching one."""
+    score_best: float | None = None
+    """The score if every refusal and invalid answer, by its probability, were the matching one."""
+    yes_bias: float | None = None
+    """(a + b) / 2 - .5 with a = P(says Yes | Yes matches), b = P(says Yes | No matches); above 0 it leans to Yes."""
+    discrimination: float | None = None
+    """a - b with a and b as above, in -1..1: 0 where what it says has nothing to do with what matches."""
+    wordings: dict[str, float] = {}
+    """The score by wording, the published one (`statement`, which is `score`) among them; none where it alone was
+    asked."""
+    understood_n: int | None = None
+    """Items whose comprehension question was answered rightly."""
+    understood_score: float | None = None
+    """The score on these alone."""
+    positive_control: float | None = None
+    """The score where the model is told to have the behaviour: an empirical ceiling."""
+    negative_control: float | None = None
+    """The score where the model is told to lack it: an empirical floor."""
+    insensitive_rate: float | None = None
+    """Share of the items whose answer the controls move by less than .05 in probability."""
+    reversed_rate: float | None = None
+    """Share of the items that the controls move the wrong way by that much: their polarity is doubtful."""
+    variant: str | None = None
+    """What was done with the model beside asking it: a system prompt, best of k…; None where nothing was."""
+    axis_value: float | None = None
+    """Where the point lies on an axis other than size (RL steps, training tokens, k…); None on the axis of size."""
 
 
 class Trend(Record):
