@@ -120,18 +120,18 @@ def discover(
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
-        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
-        subjects = [connections.unloaded(name) for name in names]
+        subjects = connections.unloaded_subjects(rungs)
         expected = estimate.of_generation(
             behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects, rehearsed.reward
         )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge, reward_model)
-        batched = connections.batched(names)
-        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
+        batched = connections.batched(rungs)
+        found = flow.discover(behaviour, cast, connections.subjects(rungs), recipe, root, progress, expected, batched)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
@@ -404,16 +404,16 @@ def run(
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
-        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         chosen = settings.seed if seed is None else seed
-        expected = estimate.of_run(found, [connections.unloaded(name) for name in names], n, chosen)
+        expected = estimate.of_run(found, connections.unloaded_subjects(rungs), n, chosen)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         for each in found:
             telling.tell_orders(each, subset(each.items, n, chosen), progress)
         stopped: BudgetReached | None = None
-        flow.expect(found, connections.batched(names), n, chosen)
-        for subject in connections.subjects(names):
+        flow.expect(found, connections.batched(rungs), n, chosen)
+        for subject in connections.subjects(rungs):
             for each in found:
                 reused = subject.tally.reused
                 try:
