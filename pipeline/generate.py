@@ -25,7 +25,7 @@ from pipeline.ports import Completion, Filter, Progress, Screening, SilentProgre
 from pipeline.quotas import counting
 from pipeline.recipe import Recipe
 from pipeline.schema import Behaviour, Item, RejectedItem, Verdict
-from pipeline.screen import accepting, as_written, reject, screen
+from pipeline.screen import Screened, accepting, as_written, reject, screen
 
 
 @dataclass
@@ -233,12 +233,11 @@ class _Work:
         balance = plugins.load("filters", "balance").make(per_label=self.recipe.n // 2)
         passed = [item for items in self.passed.values() for item in items]
 
-        def choose(items: Sequence[Item]) -> Sequence[Item]:
-            return screen(items, [balance], self.screening).kept
+        def choose(items: Sequence[Item]) -> Screened:
+            return screen(items, [balance], self.screening)
 
-        unrevealing, revealing = choose_unrevealing(passed, self.recipe.n // 2, choose)
+        chosen, revealing = choose_unrevealing(passed, self.recipe.n // 2, choose)
         self._reject(revealing)
-        chosen = screen(unrevealing, [balance], self.screening)
         self._reject(chosen.rejected)
         self.acceptance.keep(chosen.kept)
         self.outcome.kept = list(shuffled(chosen.kept, self.recipe.seed))
