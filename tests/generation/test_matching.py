@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipeline.formats.yes_no import question
-from pipeline.matching import REASON, choose_unrevealing, is_revealing
+from pipeline.generation.matching import REASON, choose_unrevealing, is_revealing
 from pipeline.schema import Item, RejectedItem
 from pipeline.screen import Screened
 
