@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
+    from pipeline.generation.recipe import Recipe
     from pipeline.ladders import Rung
     from pipeline.ports import Filter, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
-    from pipeline.recipe import Recipe
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
@@ -189,7 +189,7 @@ def recipe_from(
     revisions: int | None,
     settings: Settings,
 ) -> Recipe:
-    from pipeline.recipe import Recipe
+    from pipeline.generation.recipe import Recipe
 
     recipe = Recipe(
         n=settings.n if n is None else n,
@@ -246,6 +246,7 @@ class Connections:
         self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
+        self._latest: StoredModel | None = None
         self.purse = Purse(
             ceiling=settings.budget if budget is None else budget, most_calls=settings.calls if calls is None else calls
         )
@@ -305,33 +306,30 @@ class Connections:
         plain = [next((rung for rung in climbed if rung.name == n and not rung.variant), Rung(name=n)) for n in names]
         return [with_published(rung) for rung in dict.fromkeys([*plain, *own])]
 
+    def subject(self, rung: Rung) -> StoredModel:
+        """A model to ask; one that has a role already, or that was the one before, is not loaded twice."""
+        if rung.name in self._kept:
+            return self._as_rung(self._kept[rung.name], rung, self.model)
+        if self._latest is None or self._latest.provider.info.name != rung.name:
+            self._latest = None
+            self._latest = self._connect(rung.name)
+        return self._as_rung(self._latest, rung, self.model)
+
     def subjects(self, rungs: Sequence[Rung]) -> Iterator[StoredModel]:
-        """The models one at a time; one that has a role already, or that was the one before, is not loaded twice."""
-        loaded: StoredModel | None = None
-        for rung in rungs:
-            if rung.name in self._kept:
-                loaded = self._kept[rung.name]
-            elif loaded is None or loaded.provider.info.name != rung.name:
-                loaded = self._connect(rung.name)
-            yield self._as_rung(loaded, rung, self.model)
+        """The models one at a time."""
+        return map(self.subject, rungs)
 
     def _as_rung(self, model: StoredModel, rung: Rung, make: Callable[[str], StoredModel]) -> StoredModel:
         """The model with what its ladder says of it and does with it; a plain one of a role stays the same object."""
         from pipeline.calls import StoredModel
         from pipeline.variants import variant_of
 
-        model.published = {**model.published, **rung.facts} if not rung.variant else model.published
+        facts = {**model.published, **rung.facts}
         if not rung.variant:
+            model.published = facts
             return model
-        return StoredModel(
-            model.provider,
-            self._store,
-            self._progress,
-            model.price,
-            self.purse,
-            {**model.published, **rung.facts},
-            variant_of(rung, make),
-        )
+        variant = variant_of(rung, make)
+        return StoredModel(model.provider, self._store, self._progress, model.price, self.purse, facts, variant)
 
     def unloaded_subjects(self, rungs: Sequence[Rung]) -> list[StoredModel]:
         """The models to reckon with rather than to ask."""

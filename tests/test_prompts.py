@@ -22,7 +22,9 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in prompts.template_names() if not name.endswith("card") and name != "prefer_reply"])
+@pytest.mark.parametrize(
+    "name", [name for name in prompts.template_names() if not name.endswith("card") and name != "prefer_reply"]
+)
 def test_every_prompt_template_renders_with_the_behaviour_in_it(name: str) -> None:
     assert LINE in prompts.render(name, **VALUES)
 
