@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
+    from pipeline.sweep import Sweep
     from pipeline.training import Plan
 
 
@@ -59,6 +60,8 @@ def behaviour_of(
         found = prompts.named_behaviour(given) if known else prompts.describe(given, prompts.name_for(dataset.label))
     elif dataset.manifest is not None:
         found = dataset.manifest.behaviour
+    elif dataset.behaviour is not None:
+        found = dataset.behaviour
     elif dataset.label in prompts.behaviour_names():
         found = prompts.named_behaviour(dataset.label)
     else:
@@ -73,8 +76,7 @@ def find(reference: str, generated: Path | None, settings: Settings, out: Path |
     from pipeline import store
 
     found = store.find(reference, generated or Path(settings.generated), out)
-    if found.withdrawn:
-        progress.note(f"WITHDRAWN: {found.label}: {found.withdrawn}")
+    warn_of_withdrawn([found], progress)
     return found
 
 
@@ -175,9 +177,34 @@ def is_described(dataset: Dataset, given: str | None) -> bool:
     return given is not None or dataset.manifest is not None or dataset.label in prompts.behaviour_names()
 
 
-def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
-    if out is not None and len(datasets) > 1:
-        raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
+def sweep_of(
+    references: Sequence[str],
+    generated: Path | None,
+    settings: Settings,
+    out: Path | None,
+    progress: Progress,
+    anchors: bool | None = None,
+    n: int | None = None,
+    seed: int = 0,
+) -> Sweep:
+    """The datasets to run (`n` items of each, if given) without what no model is handed, and the anchors if wanted.
+
+    Anchors are asked beside a folder, or where that is said. What cannot be read of several is a failure.
+    """
+    from pipeline.anchors import anchors as all_anchors
+    from pipeline.collection import collect
+    from pipeline.sweep import Sweep
+
+    found = collect(references, generated or Path(settings.generated), out)
+    warn_of_withdrawn(found.datasets, progress)
+    wanted = found.is_sweep if anchors is None else anchors
+    return Sweep.of(found, all_anchors(found.home) if wanted else [], progress, n, seed)
+
+
+def warn_of_withdrawn(datasets: Sequence[Dataset], progress: Progress) -> None:
+    for each in datasets:
+        if each.withdrawn:
+            progress.note(f"WITHDRAWN: {each.label}: {each.withdrawn}")
 
 
 def recipe_from(
@@ -300,9 +327,13 @@ class Connections:
             plugin.connect(rest, note=self._progress.note)
         return names
 
+    def subject(self, name: str) -> StoredModel:
+        """A model to ask, which goes with the last who holds it; one that has a role already is not loaded twice."""
+        return self._kept.get(name) or self._connect(name)
+
     def subjects(self, names: Sequence[str]) -> Iterator[StoredModel]:
-        """The models one at a time; one that has a role already is not loaded twice."""
-        return (self._kept.get(name) or self._connect(name) for name in names)
+        """The models one at a time."""
+        return map(self.subject, names)
 
     def batched(self, names: Sequence[str]) -> list[StoredModel]:
         """Those of the subjects that are behind batch APIs, which can work at the same time."""
