@@ -41,10 +41,12 @@ class Board(Protocol):
         """As much as the terminal has room for."""
 
 
-def show_above(progress: Progress, board: Board) -> None:
-    """Keep a table above the progress bar, where there is one."""
+def show_above(progress: Progress, board: Board) -> bool:
+    """Keep a table above the progress bar; False where there is no bar."""
     if isinstance(progress, _LiveProgress):
         progress.show(board)
+        return True
+    return False
 
 
 def keep_in_view(progress: Progress, table: RenderableType) -> None:
@@ -130,6 +132,7 @@ class _LiveProgress:
     def print(self, table: RenderableType) -> None:
         """Stays, with the table above the bar gone."""
         self._board = self._bars.above = None
+        self._bars.refresh()
         self._bars.console.print(table)
 
     def note(self, text: str) -> None:

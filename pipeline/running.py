@@ -37,8 +37,7 @@ def put(
     Of a single dataset the first failure is raised, but for a budget that is reached.
     """
     board = Board([title for title, _ in given.asked], names)
-    if given.collection.is_sweep:
-        console.show_above(progress, board)
+    is_shown = given.collection.is_sweep and console.show_above(progress, board)
     rows: list[dict[str, Any]] = []
     failures = list(given.failures)
     for outcome in sweep(given.asked, names, connect, ask, board.begin, progress.note):
@@ -46,7 +45,8 @@ def put(
             board.score(outcome.title, outcome.point.model, outcome.point.score)
             titled = replace(outcome.dataset, label=outcome.title)
             rows.append(telling.run_json(titled, outcome.point, outcome.reused))
-            telling.tell_point(titled, outcome.point, progress)
+            if not is_shown:
+                telling.tell_point(titled, outcome.point, progress)
             continue
         board.fail(outcome.dataset, outcome.model)
         if not given.collection.is_sweep and not isinstance(outcome.error, BudgetReached):
