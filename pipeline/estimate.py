@@ -23,6 +23,7 @@ from pipeline.calls import StoredModel
 from pipeline.errors import Unsupported
 from pipeline.evaluate import evaluate, subset
 from pipeline.generate import generate
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -39,7 +40,6 @@ from pipeline.ports import (
     Served,
 )
 from pipeline.prices import LOCAL
-from pipeline.recipe import Recipe
 from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
 from pipeline.screen import as_written, judge_all, load_filters, usual_filters
 from pipeline.store import Dataset

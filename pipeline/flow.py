@@ -2,7 +2,7 @@
 
 A line about a behaviour becomes a published dataset and a scaling curve:
 
-    generate   a writer LM writes items for both labels         pipeline/generate.py, prompts/templates/
+    generate   a writer LM writes items for both labels         pipeline/generate.py, generation/, prompts/templates/
     screen     filters judge them; only good ones survive       pipeline/screen.py, filters/
     audit      what gives the answer away, a gate               pipeline/audit/
     publish    survivors become an immutable version            pipeline/publish.py, pipeline/store.py
@@ -29,9 +29,9 @@ from pipeline.audit.findings import FEWEST, Audit
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.estimate import Estimate
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import Progress, Screening
 from pipeline.publish import publish, republish, total_calls
-from pipeline.recipe import Recipe
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections

@@ -501,7 +501,7 @@ class Manifest(Record):
     """Per filter: name, version, options and thresholds."""
     counts: dict[str, Any]
     """requested, written, unparsed (and how many of these were empty), refused, revised, duplicate, dropped (by
-    reason), kept (per label), acceptance (`pipeline/acceptance.py`: by label and by way of asking, what it took)."""
+    reason), kept (per label), acceptance (by label and by way of asking, what it took: generation/acceptance.py)."""
     calls: Calls
     estimate: dict[str, Any] | None = None
     """What the calls were expected to cost before anything was sent: `cost` (low, expected, high in US dollars, null

@@ -57,7 +57,7 @@ def tell_generated(made: Generated, progress: Progress) -> None:
 
 def acceptance_text(report: Mapping[str, Any]) -> str:
     """The acceptance report as a small table: a line for each label, template and temperature, and what it took."""
-    from pipeline.acceptance import CHOICES
+    from pipeline.generation.acceptance import CHOICES
 
     lines = [
         f"{'label':<7}{'template':<18}{'temp.':>5}{'written':>9}{'passed':>8}{'yield':>7}{'kept':>6}  turned down by"

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
+    from pipeline.generation.recipe import Recipe
     from pipeline.ports import Filter, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
-    from pipeline.recipe import Recipe
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
@@ -215,7 +215,7 @@ def recipe_from(
     revisions: int | None,
     settings: Settings,
 ) -> Recipe:
-    from pipeline.recipe import Recipe
+    from pipeline.generation.recipe import Recipe
 
     recipe = Recipe(
         n=settings.n if n is None else n,
