@@ -133,7 +133,7 @@ def test_a_ladder_that_makes_no_sense_is_refused_with_what_is_wrong(tmp_path: Pa
 
 def test_a_ladder_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
     for absent in ("absent", str(tmp_path / "absent.toml"), "../ladders/embedded"):
-        with pytest.raises(UsageError, match="no ladder .*embedded"):
+        with pytest.raises(UsageError, match=r"no ladder .*embedded"):
             read_ladder(absent)
 
 
