@@ -14,7 +14,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -26,9 +26,12 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.housekeeping import AsJson, Quiet
 
 if TYPE_CHECKING:
+    from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.ports import Progress
+    from pipeline.schema import Point
     from pipeline.settings import Settings
+    from pipeline.store import Dataset
 
 INTERRUPTED = 130
 
@@ -80,8 +83,17 @@ Batch = Annotated[
 Ladder = Annotated[str | None, typer.Option(help="A ladder of models: a name, or a .toml file.")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")]
 Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
+ManyDatasets = Annotated[
+    list[str], typer.Argument(help="NAME, NAME@vN, a version folder, a JSONL file, or a folder of any of these.")
+]
 OneDataset = Annotated[str, typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
 BehaviourOption = Annotated[str | None, typer.Option("--behaviour", help="A behaviour's name, or its description.")]
+Anchors = Annotated[
+    bool | None,
+    typer.Option(
+        "--anchors/--no-anchors", help="Ask the anchors too: behaviours that should not change (of a folder)."
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for results instead of the usual one.")]
 
 
@@ -379,13 +391,14 @@ def audit(
 
 @app.command()
 def run(
-    datasets: Datasets,
+    datasets: ManyDatasets,
     models: Models = None,
     ladder: Ladder = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="A random sample of so many items.")] = None,
     seed: Seed = None,
     generated: Root = None,
     out: Out = None,
+    anchors: Anchors = None,
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
@@ -394,46 +407,36 @@ def run(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Put datasets to models; answers and summaries go beside each dataset."""
-    from pipeline import estimate, flow
-    from pipeline.evaluate import subset
+    """Put datasets to models; answers and summaries go beside each dataset. A folder stands for all that it holds."""
+    from pipeline import estimate, flow, running
 
     settings = _settings()
-    rows: list[dict[str, Any]] = []
     with show_progress(quiet) as progress:
-        found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
-        wiring.check_apart(found, out)
+        sweep = wiring.sweep_of(
+            datasets, generated, settings, out, progress, anchors, n, settings.seed if seed is None else seed
+        )
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
-        chosen = settings.seed if seed is None else seed
-        expected = estimate.of_run(found, connections.unloaded_subjects(rungs), n, chosen)
+        asked = [dataset for _, dataset in sweep.asked]
+        expected = estimate.of_run(asked, connections.unloaded_subjects(rungs))
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        for each in found:
-            telling.tell_orders(each, subset(each.items, n, chosen), progress)
-        stopped: BudgetReached | None = None
-        flow.expect(found, connections.batched(rungs), n, chosen)
-        for subject in connections.subjects(rungs):
-            for each in found:
-                reused = subject.tally.reused
-                try:
-                    point = next(flow.run(each, [subject], n, chosen))[0]
-                except BudgetReached as reached:
-                    stopped = reached
-                    continue
-                rows.append(telling.run_json(each, point, subject.tally.reused - reused))
-                telling.tell_point(each, point, progress)
-        for each in found:
-            command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]
-            progress.note(f"results are in {each.folder / 'results'}; next: {shlex.join(command)}")
+        for each in asked:
+            telling.tell_orders(each, each.items, progress)
+        flow.expect(asked, connections.batched(rungs))
+
+        def ask(dataset: Dataset, subject: StoredModel) -> Point:
+            return next(flow.run(dataset, [subject]))[0]
+
+        rows, failures = running.put(sweep, rungs, connections.subject, ask, progress)
+        running.tell_end(sweep, failures, out, progress)
     print_json(as_json, rows)
-    if stopped:
-        raise stopped
+    running.close(failures)
 
 
 @app.command()
 def report(
-    datasets: Datasets,
+    datasets: ManyDatasets,
     behaviour: BehaviourOption = None,
     subject: Subject = None,
     undesired: Undesired = None,
@@ -442,18 +445,17 @@ def report(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Curve, verdict and page from the results that are there."""
-    from pipeline import flow
+    """Curve, verdict and page from the results that are there; of several datasets also what they say together."""
+    from pipeline import running
 
     settings = _settings()
-    reports = []
     with show_progress(quiet) as progress:
-        found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
-        wiring.check_apart(found, out)
-        for each in found:
-            reports.append(flow.report(each, wiring.behaviour_of(each, behaviour, subject, undesired, progress)))
-            telling.tell_report(reports[-1], each, progress)
+        sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors=False)
+        reports, failures = running.report(
+            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress
+        )
     print_json(as_json, [each.model_dump(mode="json") for each in reports])
+    running.close(failures)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.schema import Answer, Item, Manifest, Point, RejectedItem
+from pipeline.schema import Answer, Behaviour, Item, Manifest, Point, RejectedItem
 
 ITEMS, REJECTED, MANIFEST, SUMS, CARD, LABELS = (
     "items.jsonl",
@@ -51,6 +51,8 @@ class Dataset:
     folder: Path
     """Where results and reports go: the version's folder, or `F.results/` beside the file."""
     withdrawn: str | None = None
+    behaviour: Behaviour | None = None
+    """What it is about, where that is known without a manifest."""
 
     @property
     def rejected(self) -> tuple[RejectedItem, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
+    from pipeline.sweep import Sweep
     from pipeline.training import Plan
 
 
@@ -60,6 +61,8 @@ def behaviour_of(
         found = prompts.named_behaviour(given) if known else prompts.describe(given, prompts.name_for(dataset.label))
     elif dataset.manifest is not None:
         found = dataset.manifest.behaviour
+    elif dataset.behaviour is not None:
+        found = dataset.behaviour
     elif dataset.label in prompts.behaviour_names():
         found = prompts.named_behaviour(dataset.label)
     else:
@@ -74,8 +77,7 @@ def find(reference: str, generated: Path | None, settings: Settings, out: Path |
     from pipeline import store
 
     found = store.find(reference, generated or Path(settings.generated), out)
-    if found.withdrawn:
-        progress.note(f"WITHDRAWN: {found.label}: {found.withdrawn}")
+    warn_of_withdrawn([found], progress)
     return found
 
 
@@ -176,9 +178,34 @@ def is_described(dataset: Dataset, given: str | None) -> bool:
     return given is not None or dataset.manifest is not None or dataset.label in prompts.behaviour_names()
 
 
-def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
-    if out is not None and len(datasets) > 1:
-        raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
+def sweep_of(
+    references: Sequence[str],
+    generated: Path | None,
+    settings: Settings,
+    out: Path | None,
+    progress: Progress,
+    anchors: bool | None = None,
+    n: int | None = None,
+    seed: int = 0,
+) -> Sweep:
+    """The datasets to run (`n` items of each, if given) without what no model is handed, and the anchors if wanted.
+
+    Anchors are asked beside a folder, or where that is said. What cannot be read of several is a failure.
+    """
+    from pipeline.anchors import anchors as all_anchors
+    from pipeline.collection import collect
+    from pipeline.sweep import Sweep
+
+    found = collect(references, generated or Path(settings.generated), out)
+    warn_of_withdrawn(found.datasets, progress)
+    wanted = found.is_sweep if anchors is None else anchors
+    return Sweep.of(found, all_anchors(found.home) if wanted else [], progress, n, seed)
+
+
+def warn_of_withdrawn(datasets: Sequence[Dataset], progress: Progress) -> None:
+    for each in datasets:
+        if each.withdrawn:
+            progress.note(f"WITHDRAWN: {each.label}: {each.withdrawn}")
 
 
 def recipe_from(
