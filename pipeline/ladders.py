@@ -136,8 +136,12 @@ def read_ladder(name: str) -> Ladder:
 def published(name: str) -> Rung | None:
     """What the ladders that come along say of a model of exactly this name; of its size first, if in several.
 
-    Of embedded models the catalogue speaks.
+    Of embedded models the catalogue speaks; rounded ones are what they were but for their quantisation.
     """
+    if name.startswith("rounded/"):
+        _, _, plain = name.removeprefix("rounded/").partition("/")
+        known = published(plain)
+        return known.model_copy(update={"name": name, "quantisation": None}) if known else None
     if name.startswith("local/"):
         return _embedded(name)
     rungs = [rung for ladder in _all() for rung in ladder.models if rung.name == name and not rung.variant]
