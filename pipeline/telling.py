@@ -238,6 +238,10 @@ def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
         )
     for sentence in _label_accuracy(report):
         progress.note(sentence)
+    from pipeline.report.beside import sentences
+
+    for sentence in sentences(report):
+        progress.note(sentence)
     trend = report.trend
     slope = (
         "" if trend.slope_points_per_decade is None else f", slope {trend.slope_points_per_decade:+.1f} points a decade"
