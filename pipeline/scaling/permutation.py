@@ -39,17 +39,19 @@ def permutation_p(contrast: np.ndarray, scores: np.ndarray, counts: tuple[int, .
 def rejects(contrast: np.ndarray, scores: np.ndarray, counts: tuple[int, ...], level: float) -> np.ndarray:
     """Whether `permutation_p` is at most `level`, for each of many runs; shape (runs,).
 
-    A run with more than 2.5 times the level among `SCREEN` of the orders is not followed further: that its share
-    among all of them is at most the level has odds below 1 in 10^20.
+    Runs that are clear from `SCREEN` of the orders, 6 standard deviations below or 8 above what a p of `level` would
+    give, are not followed further; that one of them is wrong has odds below 1 in a million.
     """
     orders = _orders(counts)
     if len(scores) == 1 or len(orders) <= 2 * SCREEN:
         small: np.ndarray = permutation_p(contrast, scores, counts) <= level
         return small
     some = orders[np.random.default_rng(0).choice(len(orders), SCREEN, replace=False)]
-    rejected = _extreme(contrast, scores, some) <= 2.5 * level * SCREEN
-    if rejected.any():
-        rejected[rejected] = permutation_p(contrast, scores[rejected], counts) <= level
+    extreme, expected = _extreme(contrast, scores, some), level * SCREEN
+    rejected = extreme < expected - 6 * math.sqrt(expected)
+    unclear = ~rejected & (extreme <= expected + 8 * math.sqrt(expected))
+    if unclear.any():
+        rejected[unclear] = permutation_p(contrast, scores[unclear], counts) <= level
     return rejected
 
 
