@@ -25,22 +25,27 @@ class ItemErrors:
     """Clusters of near-duplicates that the covariance is told from."""
 
     def of(self, weights: np.ndarray) -> np.ndarray:
-        """(runs,) standard error of the sum of weights (models,) times scores.
+        """(runs,) standard error of the sum of weights (models,) times scores."""
+        if self.covariance is not None:
+            variance = np.maximum(np.einsum("i,rij,j->r", weights, self.covariance, weights), 0.0)
+        elif self.errors is not None:
+            variance = self.errors**2 @ weights**2
+        else:
+            raise ValueError("neither errors nor a covariance")
+        error: np.ndarray = np.sqrt(variance)
+        return error
+
+    def cautious(self, weights: np.ndarray) -> np.ndarray:
+        """The same, where a small error would be taken as proof: for a claim that nothing changes.
 
         To answers on shared items two imagined clusters are added that move the contrast as far as one can, one each
         way: that all models answer 25 items alike does not show that they answer every item alike (the idea of
         Agresti and Caffo 2000 for the difference of two proportions).
         """
-        if self.covariance is None:
-            if self.errors is None:
-                raise ValueError("neither errors nor a covariance")
-            independent: np.ndarray = np.sqrt(self.errors**2 @ weights**2)
-            return independent
-        farthest = 100 * np.abs(weights).sum() / 2
-        imagined = 2 * (farthest / (self.clusters + 2)) ** 2
-        variance = np.einsum("i,rij,j->r", weights, self.covariance, weights)
-        shared: np.ndarray = np.sqrt(np.maximum(variance, 0.0) + imagined)
-        return shared
+        farthest = 100 * float(np.abs(weights).sum()) / 2
+        imagined = 2 * (farthest / (self.clusters + 2)) ** 2 if self.covariance is not None else 0.0
+        error: np.ndarray = np.sqrt(self.of(weights) ** 2 + imagined)
+        return error
 
     def only(self, models: np.ndarray) -> ItemErrors:
         """Those of some of the models (a mask or indices)."""

@@ -35,6 +35,8 @@ class Slopes:
     """Standard error from the scatter of the models around parallel lines; nan without degrees of freedom."""
     item_error: np.ndarray
     """Standard error that the choice of items alone explains."""
+    cautious_item_error: np.ndarray
+    """The same, no smaller than so few items allow: for a flat verdict."""
 
     @property
     def change(self) -> np.ndarray:
@@ -61,7 +63,7 @@ def slopes(design: Design, scores: np.ndarray, items: ItemErrors) -> Slopes:
     squares = (residuals**2).sum(axis=1)
     degrees = design.degrees
     error = np.sqrt(squares / degrees / design.spread) if degrees > 0 else np.full_like(slope, np.nan)
-    return Slopes(design, slope, np.where(error < 1e-9, 0.0, error), items.of(weights))
+    return Slopes(design, slope, np.where(error < 1e-9, 0.0, error), items.of(weights), items.cautious(weights))
 
 
 def slope_p(design: Design, scores: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ def is_flat(lines: Slopes, bends: Curvatures) -> np.ndarray:
     turns by the margin in the fit is not called flat, whether or not the turn is significant.
     """
     scatter = t_quantile(lines.design.degrees, 0.90) * lines.error
-    half = np.maximum(scatter, _ONE_SIDED * lines.item_error)
+    half = np.maximum(scatter, _ONE_SIDED * lines.cautious_item_error)
     turns = np.maximum(np.abs(bends.arm_before), np.abs(bends.arm_after)) >= MARGIN
     flat: np.ndarray = ((np.abs(lines.slope) + half) * lines.design.span < MARGIN) & ~turns
     return flat
