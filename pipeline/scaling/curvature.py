@@ -71,14 +71,15 @@ def curvatures(design: Design, scores: np.ndarray, items: ItemErrors) -> Curvatu
     square = part.within((part.x - middle) ** 2)
     first = (scores[:, use] @ part.centred - second * (square @ part.centred)) / part.spread
     with np.errstate(divide="ignore", invalid="ignore"):
-        vertex = middle - first / (2 * second)
-    before, after = (second * (vertex - end) ** 2 for end in (part.x.min(), part.x.max()))
-    inside = (vertex > part.x.min()) & (vertex < part.x.max())
+        vertex = np.where(second == 0, np.inf, middle - first / (2 * second))
+    low, high = part.x.min(), part.x.max()
+    inside = (vertex > low) & (vertex < high)
+    before, after = (second * np.where(inside, vertex - end, 0.0) ** 2 for end in (low, high))
     return Curvatures(
         curvature=second,
         vertex=vertex,
-        arm_before=np.where(inside, -before, 0.0),
-        arm_after=np.where(inside, after, 0.0),
+        arm_before=-before,
+        arm_after=after,
         item_error=items.of(weights),
     )
 
