@@ -28,7 +28,6 @@ from pipeline.scaling.families import Ladder
 from pipeline.scaling.slope import slope_rejects
 from pipeline.scaling.verdict import MARGIN
 from pipeline.schema import MechanismFigures
-from pipeline.statistics.intervals import t_quantile
 
 Name = Literal["propensity", "from_chance", "undetermined"]
 Against = Literal["comprehension", "controls"]
@@ -39,6 +38,12 @@ LEAST_COMPREHENSION = 0.05
 
 EXPLAINED = 0.5
 """A rise is from chance where growing propensity is shown to make up less than this share of it."""
+
+SATURATED = 0.975
+"""Share of right answers, or of answers as told, from which on a probit says little of how much more is understood."""
+
+FULL = 0.95
+"""Where all models reach this share, all understand."""
 
 _CLIP = 0.005
 """Shares are kept this far from 0 and 1 under the probit link."""
@@ -62,11 +67,14 @@ class Change:
     link: Link
     change: np.ndarray
     error: np.ndarray
-    degrees: int
+    degrees: np.ndarray
+    """Of the interval; where none is left, nothing is known."""
 
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Student's t interval."""
-        half = t_quantile(self.degrees, level) * self.error
+        """Student's t interval; nan where too few models are left."""
+        from scipy.special import stdtrit
+
+        half = np.where(self.degrees > 0, stdtrit(np.maximum(self.degrees, 1), (1 + level) / 2), np.nan) * self.error
         return self.change - half, self.change + half
 
 
@@ -95,6 +103,7 @@ def mechanism(ladder: Ladder, verdict: str) -> Mechanism:
             high=float(each.interval()[1][0]),
         )
         for each in found
+        if np.isfinite(each.interval()).all()
     )
     return Mechanism(name, _reason(name, given, found), figures)
 
@@ -131,7 +140,7 @@ def changes(design: Design, given: Measured) -> Iterator[Change]:
     for link in ("mixture", "probit"):
         for against in ("comprehension", "controls"):
             if (pair := _pair(given, against, link)) is not None:
-                yield _fitted(design, *pair, against, link)
+                yield _fitted(design, *pair, _kept(given, against, link), against, link)
 
 
 def _pair(given: Measured, against: Against, link: Link) -> tuple[np.ndarray, np.ndarray] | None:
@@ -149,16 +158,43 @@ def _pair(given: Measured, against: Against, link: Link) -> tuple[np.ndarray, np
     return scale(given.score) - floor, scale(given.positive) - floor
 
 
-def _fitted(design: Design, score: np.ndarray, room: np.ndarray, against: Against, link: Link) -> Change:
+def _fitted(
+    design: Design, score: np.ndarray, room: np.ndarray, kept: np.ndarray, against: Against, link: Link
+) -> Change:
     """Least squares of score = (b of the family + d x) room; d over the span, in points of propensity."""
+    score, room = score * kept, room * kept
+    degrees = kept.sum(axis=1) - len(design.counts) - 1
     families = design.family[:, None] == np.arange(len(design.counts))
     columns = np.concatenate([room[:, :, None] * families, (room * design.centred)[:, :, None]], axis=2)
     normal = np.linalg.pinv(columns.transpose(0, 2, 1) @ columns, hermitian=True)
     found = (normal @ columns.transpose(0, 2, 1) @ score[:, :, None])[:, :, 0]
     left = score - (columns @ found[:, :, None])[:, :, 0]
-    error = np.sqrt((left**2).sum(axis=1) / design.degrees * normal[:, -1, -1])
+    error = np.sqrt((left**2).sum(axis=1) / np.maximum(degrees, 1) * normal[:, -1, -1])
     unit = design.span * _points(found[:, :-1].mean(axis=1), room, against, link)
-    return Change(against, link, found[:, -1] * unit, error * unit, design.degrees)
+    return Change(against, link, found[:, -1] * unit, error * unit, degrees)
+
+
+def _kept(given: Measured, against: Against, link: Link) -> np.ndarray:
+    """(runs, models) which models a comparison is made over.
+
+    A probit of a share near the end of the scale says little, and sharper answers would pass for a change of
+    propensity: such models are left out, unless all understand (nearly) everything.
+    """
+    if link == "mixture":
+        return np.ones(given.score.shape, dtype=bool)
+    most = _understood(given, against)
+    kept: np.ndarray = (most < SATURATED) | (most.min(axis=1, keepdims=True) >= FULL)
+    return kept
+
+
+def _understood(given: Measured, against: Against) -> np.ndarray:
+    """(runs, models) how near the end of the scale what the score is compared with lies, a share."""
+    if against == "comprehension" and given.comprehension is not None:
+        return given.comprehension
+    if given.positive is None or given.negative is None:
+        raise ValueError("no controls")
+    nearest: np.ndarray = np.maximum(given.positive, 1 - given.negative)
+    return nearest
 
 
 def _points(level: np.ndarray, room: np.ndarray, against: Against, link: Link) -> np.ndarray:
@@ -214,8 +250,8 @@ def _reason(name: Name, given: Measured, found: list[Change]) -> str:
         return "comprehension grows, and a change of propensity makes up less than half of that of the score"
     if given.comprehension is None or given.positive is None or given.negative is None:
         return "comprehension and both controls were not measured for every model"
-    if len(found) < 4:
-        return "the models understand too little, or the controls move them too little, to tell"
+    if len(found) < 4 or not all(np.isfinite(each.interval()[0][0]) for each in found):
+        return "too few models of more than two sizes understand enough, and not everything, to tell"
     return "the comparisons with comprehension and with the controls do not all point one way"
 
 
