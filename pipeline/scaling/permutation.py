@@ -31,7 +31,7 @@ def permutation_p(contrast: np.ndarray, scores: np.ndarray, counts: tuple[int, .
     leave the family. Exact up to `EXACT_UP_TO` orders; beyond that from `DRAWS` seeded random ones with the observed
     counted among them (Phipson and Smyth 2010). Shape (runs,), in (0, 1].
     """
-    orders = _orders(counts)
+    orders = orders_of(counts)
     extreme = _extreme(contrast, scores, orders)
     return extreme / len(orders) if is_exact(counts) else (1 + extreme) / (1 + len(orders))
 
@@ -42,7 +42,7 @@ def rejects(contrast: np.ndarray, scores: np.ndarray, counts: tuple[int, ...], l
     Runs that are clear from `SCREEN` of the orders, 6 standard deviations below or 8 above what a p of `level` would
     give, are not followed further; that one of them is wrong has odds below 1 in a million.
     """
-    orders = _orders(counts)
+    orders = orders_of(counts)
     if len(scores) == 1 or len(orders) <= 2 * SCREEN:
         small: np.ndarray = permutation_p(contrast, scores, counts) <= level
         return small
@@ -75,8 +75,8 @@ def _extreme(contrast: np.ndarray, scores: np.ndarray, orders: np.ndarray) -> np
 
 
 @lru_cache(maxsize=16)
-def _orders(counts: tuple[int, ...]) -> np.ndarray:
-    """(orders, models) of indices: all of them, or `DRAWS` random ones with a seed of their own."""
+def orders_of(counts: tuple[int, ...]) -> np.ndarray:
+    """(orders, models) of indices that stay within their families: all of them, or `DRAWS` random ones, seed 0."""
     first = np.cumsum([0, *counts[:-1]])
     if is_exact(counts):
         each = [list(itertools.permutations(range(at, at + count))) for at, count in zip(first, counts, strict=True)]
