@@ -569,6 +569,52 @@ class ReportedPoint(Point):
     """All of them; the one above is the first."""
 
 
+class AlongAxis(Record):
+    """What happens to the score along an axis other than size."""
+
+    axis: Axis
+    models: list[str]
+    """Labels of the points, in order along the axis."""
+    values: list[float]
+    """Where they lie."""
+    trend: Trend | None
+    """Along the logarithm of a numeric axis; None where only the order is known."""
+    left_out: list[str]
+    """What a logarithmic axis has no place for, or what is not fit for the test, each with its reason."""
+    order_statistic: float | None
+    """Spearman's rank correlation of place and score; None below three places."""
+    order_p: float | None
+    """Its two-sided p under permutation of the scores over the places."""
+    order_smallest_p: float | None
+    """The smallest p that so many places can reach: above .05 no order can be shown by these."""
+
+
+class Shift(Record):
+    """How far a point moves when one thing is done to its model, paired over the items that both answered."""
+
+    what: Literal["quantisation", "variant"]
+    before: str
+    """Label of the plain point, or of the one in more bits."""
+    after: str
+    change: str
+    """What is different, in a few words: "none to Q4_K_M", or the variant's name."""
+    n: int
+    """Items that both answered."""
+    points: float
+    """Score after less score before, in percentage points."""
+    low: float
+    high: float
+    """95 % interval of it, paired over items, clusters of near-duplicates counted once."""
+    probability_points: float
+    """The same of the mean probability of the matching answer."""
+    flipped: float
+    """Share of the items that are answered otherwise, whichever way; it is not 0 where flips cancel out."""
+    kl: float
+    """Mean over items of KL(after || before) of matching against other answer, in nats."""
+    kl_bound: float | None
+    """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
+
+
 class Report(Record):
     """report.json: one dataset's curve and verdict."""
 
@@ -585,6 +631,12 @@ class Report(Record):
     """Share of right labels, as people say; as a model says where no person labelled: see its rater_kind."""
     spot_checks: list[LabelFigures] = []
     """People's labels, then models'; those that there are."""
+    axis: Axis = "parameters"
+    """What `trend` is a trend along; another than size only where no point lies on the axis of size."""
+    along: list[AlongAxis] = []
+    """The trends along axes other than size, one an axis and family."""
+    shifts: list[Shift] = []
+    """What quantisation or a variant alone does, wherever two points show it."""
 
 
 class Calls(Record):
