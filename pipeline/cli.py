@@ -383,6 +383,12 @@ def run(
     models: Models = None,
     ladder: Ladder = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="A random sample of so many items.")] = None,
+    probe: Annotated[
+        list[str] | None, typer.Option(help="Also ask the probe of this name, or `all` of them; repeatable.")
+    ] = None,
+    behaviour: BehaviourOption = None,
+    model: Writer = None,
+    judge: Judge = None,
     seed: Seed = None,
     generated: Root = None,
     out: Out = None,
@@ -397,32 +403,40 @@ def run(
     """Put datasets to models; answers and summaries go beside each dataset."""
     from pipeline import estimate, flow
     from pipeline.evaluate import subset
+    from pipeline.probing import load_probes
 
     settings = _settings()
     rows: list[dict[str, Any]] = []
+    probes = load_probes(probe or ())
     with show_progress(quiet) as progress:
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         chosen = settings.seed if seed is None else seed
-        expected = estimate.of_run(found, [connections.unloaded(name) for name in names], n, chosen)
+        meant = [wiring.behaviour_of(each, behaviour, None, None, progress) for each in found] if probes else []
+        rehearsed = connections.asking(probes, settings, judge, model, unloaded=True)
+        unloaded = [connections.unloaded(name) for name in names]
+        expected = estimate.of_run(found, unloaded, n, chosen, rehearsed, meant)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         for each in found:
             telling.tell_orders(each, subset(each.items, n, chosen), progress)
         stopped: BudgetReached | None = None
         flow.expect(found, connections.batched(names), n, chosen)
+        asking = connections.asking(probes, settings, judge, model)
         for subject in connections.subjects(names):
-            for each in found:
+            for i, each in enumerate(found):
                 reused = subject.tally.reused
                 try:
                     point = next(flow.run(each, [subject], n, chosen))[0]
+                    rows.append(telling.run_json(each, point, subject.tally.reused - reused))
+                    telling.tell_point(each, point, progress)
+                    for summary in flow.probe(each, meant[i], subject, asking, n, chosen) if asking else ():
+                        rows[-1].setdefault("probes", {})[summary.probe] = telling.probe_json(summary)
+                        telling.tell_probe(each, summary, progress)
                 except BudgetReached as reached:
                     stopped = reached
-                    continue
-                rows.append(telling.run_json(each, point, subject.tally.reused - reused))
-                telling.tell_point(each, point, progress)
         for each in found:
             command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]
             progress.note(f"results are in {each.folder / 'results'}; next: {shlex.join(command)}")

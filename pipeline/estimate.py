@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import plugins
+from pipeline import plugins, probing
 from pipeline.calls import StoredModel
 from pipeline.errors import Unsupported
 from pipeline.evaluate import evaluate, subset
@@ -31,6 +31,7 @@ from pipeline.ports import (
     EmbeddingRequest,
     Filter,
     Load,
+    Probing,
     Reply,
     Request,
     Reward,
@@ -39,6 +40,7 @@ from pipeline.ports import (
     Served,
 )
 from pipeline.prices import LOCAL
+from pipeline.probing import Asking
 from pipeline.recipe import Recipe
 from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
 from pipeline.screen import as_written, judge_all, load_filters, usual_filters
@@ -138,6 +140,10 @@ class Plan:
     subjects: Sequence[StoredModel] = ()
     items: Sequence[Item] = ()
     """Items that are there already; else as many as the recipe wants are invented for the subjects."""
+    asking: Asking | None = None
+    """Probes that the subjects are put to beside the items."""
+    probed: Sequence[tuple[Behaviour, Sequence[Item]]] = ()
+    """With probes: the items dataset by dataset, with what they are about."""
 
 
 def of_generation(
@@ -169,11 +175,21 @@ def of_screening(dataset: Dataset, screening: Screening, specifications: Sequenc
 
 
 def of_run(
-    datasets: Sequence[Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
+    datasets: Sequence[Dataset],
+    subjects: Sequence[StoredModel],
+    n: int | None = None,
+    seed: int = 0,
+    asking: Asking | None = None,
+    behaviours: Sequence[Behaviour] = (),
 ) -> Estimate:
-    """What it takes to put datasets, or a random `n` of their items each, to the subjects. Nothing is sent."""
-    items = [item for dataset in datasets for item in subset(dataset.items, n, seed)]
-    return estimate(Plan(subjects=subjects, items=items))
+    """What it takes to put datasets, or a random `n` of their items each, to the subjects. Nothing is sent.
+
+    With probes to ask, `behaviours` says what each dataset is about.
+    """
+    chosen = [subset(dataset.items, n, seed) for dataset in datasets]
+    if asking is None:
+        return estimate(Plan(subjects=subjects, items=[item for items in chosen for item in items]))
+    return estimate(Plan(subjects=subjects, asking=asking, probed=list(zip(behaviours, chosen, strict=True))))
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -181,6 +197,7 @@ def estimate(plan: Plan) -> Estimate:
     models = [
         model for model in (plan.writer, plan.judge, plan.embedder, plan.reward, *plan.subjects) if model is not None
     ]
+    models += [model for model in (plan.asking.judge, plan.asking.writer) if model] if plan.asking else []
     priced = {model.info.name: model.price for model in models}
     # Where everything runs here there is nothing to reckon.
     all_free = all(price and price.is_free for price in priced.values())
@@ -218,8 +235,17 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
         items = _invented_items(plan.behaviour, plan.recipe.n, case)
     elif screening:
         judge_all(items, rated, screening)
-    for subject in plan.subjects:
-        evaluate(items, stand_in(subject))
+    asking = plan.asking
+    if asking is None:
+        for subject in plan.subjects:
+            evaluate(items, stand_in(subject))
+        return seen
+    judge, writer = (stand_in(model) if model else None for model in (asking.judge, asking.writer))
+    for subject in map(stand_in, plan.subjects):
+        for behaviour, asked in plan.probed:
+            _, answers = evaluate(asked, subject)
+            for each in asking.probes:
+                probing.ask(each, Probing(behaviour, asked, answers, subject, judge, writer))
     return seen
 
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
-    from pipeline.ports import Filter, Progress, Provider, Screening
+    from pipeline.ports import Filter, Probe, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
+    from pipeline.probing import Asking
     from pipeline.recipe import Recipe
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
@@ -285,6 +286,21 @@ class Connections:
         make = self.unloaded if unloaded else self.model
         vectors = make(embedder) if embedder else None
         return Screening(behaviour, make(judge), vectors, reward=make(reward) if reward else None)
+
+    def asking(
+        self, probes: Sequence[Probe], settings: Settings, judge: str | None, model: str | None, unloaded: bool = False
+    ) -> Asking | None:
+        """What to probe the subjects with, and the models that the probes need; None without probes."""
+        from pipeline.probing import Asking, roles_needed
+
+        make, needed = self.unloaded if unloaded else self.model, roles_needed(probes)
+        if not probes:
+            return None
+        return Asking(
+            probes,
+            judge=make(judge or settings.judge) if "judge" in needed else None,
+            writer=make(model or settings.model) if "writer" in needed else None,
+        )
 
     def subject_names(self, models: str | None, ladder: str | None) -> list[str]:
         """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""
