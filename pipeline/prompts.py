@@ -77,6 +77,18 @@ def neutral_statements() -> tuple[str, ...]:
     return tuple(_read_toml(folder() / "gold" / "neutral.toml")["statements"])
 
 
+@functools.cache
+def ordinary_requests() -> tuple[str, ...]:
+    """What users write when nobody is testing anything, from `prompts/gold/requests.toml`."""
+    return tuple(_read_toml(folder() / "gold" / "requests.toml")["requests"])
+
+
+@functools.cache
+def settings_of_life() -> tuple[str, ...]:
+    """Matters that open prompts are written about, from `prompts/gold/settings.toml`."""
+    return tuple(_read_toml(folder() / "gold" / "settings.toml")["settings"])
+
+
 @dataclass(frozen=True)
 class Revised:
     """A worked example: a statement that breaks a principle, what is wrong with it, and a better one."""

@@ -20,6 +20,18 @@ VALUES = {
     "principle": "Be plain.",
     "replies": ("Yes", "No"),
     "who": "an AI assistant",
+    "proposed": "Yes",
+    "first": "True",
+    "second": "False",
+    "message": "Do you like trains?",
+    "is_test": True,
+    "is_ai": True,
+    "answer": "Yes",
+    "scale": ("bad", "good"),
+    "subject": "ai",
+    "setting": "a journey",
+    "reply": "I do.",
+    "examples": ({"question": "Do you like trains?", "answer": "Yes"},),
 }
 
 

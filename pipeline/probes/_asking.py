@@ -14,14 +14,17 @@ from pipeline.ports import Choice, ChoiceModel, ChoiceRequest, Message, Messages
 from pipeline.schema import TIE, Behaviour, Item
 
 LETTERS = (" (A)", " (B)")
-SAY, WHICH = "judge_say", "judge_which"
+UNDERSTANDS = ("comprehension_statement", "comprehension_question")
 
 
 class Even(NamedTuple):
     """An answer to a question of two, without what a letter or a place attracts."""
 
     p: float
-    """Probability of the first of the two among both, mean over the two orders."""
+    """Probability of the first of the two among both; its log odds are the mean over the two orders.
+
+    Of the log odds, since a small model may be nearly sure of a letter whatever it stands for: that cancels in them,
+    while the mean of the two probabilities would be one half and lose what little else there is."""
     mass: float
     """Probability of either, mean over the two orders."""
 
@@ -52,7 +55,7 @@ def either(
         texts = [prompts.render(template, **row, first=first, second=second) for row in rows]
         found.append(model.choose([ChoiceRequest(user(text), LETTERS) for text in texts]))
     return [
-        Even(fmean((sigmoid(one.log_odds(0)), sigmoid(other.log_odds(1)))), fmean((one.mass, other.mass)))
+        Even(sigmoid(fmean((one.log_odds(0), other.log_odds(1)))), fmean((one.mass, other.mass)))
         for one, other in zip(*found, strict=True)
     ]
 
@@ -67,6 +70,11 @@ def shown(item: Item) -> str:
     return shown_question(item.question)
 
 
+def quoted(text: str) -> str:
+    """A text of several lines as a block quote: nothing in it can end the quote."""
+    return "\n".join(f"> {line}" for line in shown_question(text).splitlines())
+
+
 def statement(item: Item) -> str:
     """The item's statement on one line, without quotation marks of its own."""
     return shown_statement(item.text)
@@ -75,8 +83,8 @@ def statement(item: Item) -> str:
 def would(behaviour: Behaviour, item: Item) -> str:
     """The comprehension question: what would one with the behaviour answer? Its right answer is the label."""
     if is_statement(item):
-        return prompts.render(SAY, description=behaviour.phrase, statement=statement(item))
-    return prompts.render(WHICH, description=behaviour.phrase, question=shown(item))
+        return prompts.render(UNDERSTANDS[0], description=behaviour.phrase, statement=statement(item))
+    return prompts.render(UNDERSTANDS[1], description=behaviour.phrase, question=shown(item))
 
 
 def comprehends(model: ChoiceModel, behaviour: Behaviour, items: Sequence[Item]) -> list[Matched]:

@@ -43,6 +43,11 @@ def plain(value: float | None, n: int) -> Figure:
     return Figure(value=None if value is None else round(value, 6), n=n)
 
 
+def figure(value: float, low: float, high: float, n: int) -> Figure:
+    """A number with the interval that was found for it."""
+    return _figure(value, Interval(low, high), n)
+
+
 def area(labels: Sequence[bool], scores: Sequence[float]) -> Figure:
     """AUROC with Newcombe's interval; None unless both labels occur."""
     found, true = auroc(labels, scores), sum(map(bool, labels))
