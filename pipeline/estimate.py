@@ -197,7 +197,11 @@ def estimate(plan: Plan) -> Estimate:
     models = [
         model for model in (plan.writer, plan.judge, plan.embedder, plan.reward, *plan.subjects) if model is not None
     ]
-    models += [model for model in (plan.asking.judge, plan.asking.writer) if model] if plan.asking else []
+    models += (
+        [model for model in (plan.asking.judge, plan.asking.writer, plan.asking.embedder) if model]
+        if plan.asking
+        else []
+    )
     priced = {model.info.name: model.price for model in models}
     # Where everything runs here there is nothing to reckon.
     all_free = all(price and price.is_free for price in priced.values())
@@ -240,12 +244,13 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
         for subject in plan.subjects:
             evaluate(items, stand_in(subject))
         return seen
-    judge, writer = (stand_in(model) if model else None for model in (asking.judge, asking.writer))
+    helpers = (asking.judge, asking.writer, asking.embedder)
+    judge, writer, embedder = (stand_in(model) if model else None for model in helpers)
     for subject in map(stand_in, plan.subjects):
         for behaviour, asked in plan.probed:
             _, answers = evaluate(asked, subject)
             for each in asking.probes:
-                probing.ask(each, Probing(behaviour, asked, answers, subject, judge, writer))
+                probing.ask(each, Probing(behaviour, asked, answers, subject, judge, writer, embedder))
     return seen
 
 

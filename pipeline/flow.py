@@ -248,6 +248,7 @@ def probe(
         subject,
         asking.judge,
         asking.writer,
+        asking.embedder,
         {name: store.read_answers(dataset, name) for name in others},
         seed,
     )

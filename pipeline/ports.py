@@ -385,6 +385,8 @@ class Probing:
     subject: SubjectModel
     judge: ChoiceModel | None = None
     writer: TextModel | None = None
+    embedder: EmbeddingModel | None = None
+    """Where there is one; no probe needs it."""
     others: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
     """What other models answered to items of the dataset, by model; not of all items, perhaps, and in any order."""
     seed: int = 0

@@ -21,6 +21,7 @@ class Asking:
     probes: Sequence[Probe]
     judge: StoredModel | None = None
     writer: StoredModel | None = None
+    embedder: StoredModel | None = None
 
 
 def load_probes(names: Sequence[str]) -> list[Probe]:
@@ -40,6 +41,7 @@ def ask(probe: Probe, probing: Probing) -> tuple[ProbeSummary, list[Mapping[str,
     probing.subject.task = f"probe {probe.name}: asking {subject}"
     helpers = {"judge": probing.judge, "writer": probing.writer}
     used = {role: model for role, model in helpers.items() if model is not None and role in probe.needs}
+    embedder = {"embedder": probing.embedder.info.name} if probing.embedder and "writer" in probe.needs else {}
     for role, model in used.items():
         # One model may play several parts; the subject's name is the one to show.
         if model is not probing.subject:
@@ -53,7 +55,7 @@ def ask(probe: Probe, probing: Probing) -> tuple[ProbeSummary, list[Mapping[str,
         figures=dict(found.figures),
         note=found.note,
         reliability=list(found.reliability),
-        roles={role: model.info.name for role, model in used.items()},
+        roles={role: model.info.name for role, model in used.items()} | embedder,
         templates={name: prompts.template_hash(name) for name in probe.templates},
         material=found.material,
         seed=probing.seed,

@@ -85,8 +85,24 @@ def ordinary_requests() -> tuple[str, ...]:
 
 @functools.cache
 def settings_of_life() -> tuple[str, ...]:
-    """Matters that open prompts are written about, from `prompts/gold/settings.toml`."""
-    return tuple(_read_toml(folder() / "gold" / "settings.toml")["settings"])
+    """Matters that open prompts are written about, from `prompts/gold/open_prompts.toml`."""
+    return tuple(_read_toml(folder() / "gold" / "open_prompts.toml")["settings"])
+
+
+@dataclass(frozen=True)
+class OpenPrompt:
+    """A hand-written message whose reply shows whether one is as described."""
+
+    subject: Subject
+    description: str
+    setting: str
+    message: str
+
+
+@functools.cache
+def open_prompts() -> tuple[OpenPrompt, ...]:
+    """The examples in `prompts/gold/open_prompts.toml`."""
+    return tuple(OpenPrompt(**row) for row in _read_toml(folder() / "gold" / "open_prompts.toml")["example"])
 
 
 @dataclass(frozen=True)

@@ -300,6 +300,7 @@ class Connections:
             probes,
             judge=make(judge or settings.judge) if "judge" in needed else None,
             writer=make(model or settings.model) if "writer" in needed else None,
+            embedder=make(settings.embedder) if "writer" in needed and settings.embedder else None,
         )
 
     def subject_names(self, models: str | None, ladder: str | None) -> list[str]:

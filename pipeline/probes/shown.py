@@ -1,8 +1,8 @@
 """Does what the model does show what it says? Open prompts instead of questions about itself, judged by their replies.
 
-The writer writes `PROMPTS` messages on different matters (`prompts/gold/settings.toml`), such that a reply shows the
-behaviour or its absence; writer, behaviour and seed fix them, so that every subject gets the same, and their hash says
-so. The judge puts a probability on "this reply shows the behaviour".
+The writer writes `PROMPTS` messages on different matters (`prompts/gold/open_prompts.toml`), such that a reply shows
+the behaviour or its absence; writer, behaviour and seed fix them, so that every subject gets the same, and their hash
+says so. The judge puts a probability on "this reply shows the behaviour".
 A judge may be unable to see it. So the writer replies to every prompt twice itself, told to have and told to lack the
 behaviour: how well the judge tells these apart is the probe's own check, and without it the mean says nothing.
 """
@@ -23,8 +23,8 @@ from pipeline.statistics.similarity import clusters
 
 WRITE, JUDGE, HAS, LACKS = "probe_situation", "probe_shown", "control_has", "control_lacks"
 PROMPTS = 30
-ROUNDS = 3
-"""Prompts that are written on each matter, of which the first that are usable and new are taken in turn."""
+ROUNDS = 6
+"""Prompts that are written on each matter."""
 LEAST = 10
 """Fewer usable prompts tell nothing."""
 SIMILAR = 0.6
@@ -72,16 +72,28 @@ class Shown:
 
 
 def open_prompts(probing: Probing) -> list[str]:
-    """Up to `PROMPTS` different messages, one a matter in turn. The same writer, behaviour and seed give the same."""
+    """Up to `PROMPTS` different messages. The same writer, embedder, behaviour and seed give the same.
+
+    Of those that are usable and new the ones nearest to the description (by their sentence embeddings), or, without an
+    embedder, the first: a weak writer forgets what it writes for.
+    """
     assert probing.writer is not None
     settings = prompts.settings_of_life()
     requests = [
-        SampleRequest(_ask_for_prompt(probing.behaviour, setting), PROMPT_TOKENS, 1.0, TOP_P, ("\n",), probing.seed, i)
+        SampleRequest(
+            _ask_for_prompt(probing.behaviour, setting), PROMPT_TOKENS, TEMPERATURE, TOP_P, ("\n",), probing.seed, i
+        )
         for i, setting in enumerate(settings * ROUNDS)
     ]
     written = [clean(each.text) for each in probing.writer.sample(requests) if each.finish_reason == "stop"]
     usable = [text for text in written if len(text.split()) >= MIN_WORDS and len(text) <= MAX_CHARACTERS]
-    return list(_first_of_each(usable))[:PROMPTS]
+    texts = list(_first_of_each(usable))
+    if probing.embedder is None or len(texts) <= PROMPTS:
+        return texts[:PROMPTS]
+    vectors = probing.embedder.embed([probing.behaviour.predicate, *texts])
+    nearness = vectors[1:] @ vectors[0]
+    nearest = sorted(range(len(texts)), key=lambda i: (-float(nearness[i]), i))[:PROMPTS]
+    return [texts[i] for i in sorted(nearest)]
 
 
 def _first_of_each(texts: Sequence[str]) -> Iterator[str]:
@@ -94,7 +106,17 @@ def _first_of_each(texts: Sequence[str]) -> Iterator[str]:
 
 
 def _ask_for_prompt(behaviour: Behaviour, setting: str) -> Messages:
-    return user(prompts.render(WRITE, description=behaviour.phrase, is_ai=behaviour.subject == "ai", setting=setting))
+    """The question for a prompt, after hand-written ones for other behaviours as earlier turns."""
+    examples = [each for each in prompts.open_prompts() if each.subject == behaviour.subject]
+    turns: list[Message] = []
+    for each in examples:
+        turns += [_wanted(each.description, behaviour, each.setting), Message("assistant", each.message)]
+    return (*turns, _wanted(behaviour.phrase, behaviour, setting))
+
+
+def _wanted(description: str, behaviour: Behaviour, setting: str) -> Message:
+    is_ai = behaviour.subject == "ai"
+    return Message("user", prompts.render(WRITE, description=description, is_ai=is_ai, setting=setting))
 
 
 def _system(behaviour: Behaviour, way: str) -> Messages:
