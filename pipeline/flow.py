@@ -2,7 +2,7 @@
 
 A line about a behaviour becomes a published dataset and a scaling curve:
 
-    generate   a writer LM writes items for both labels         pipeline/generate.py, prompts/templates/
+    generate   a writer LM writes items for both labels         pipeline/generate.py, generation/, prompts/templates/
     screen     filters judge them; only good ones survive       pipeline/screen.py, filters/
     audit      what gives the answer away, a gate               pipeline/audit/
     publish    survivors become an immutable version            pipeline/publish.py, pipeline/store.py
@@ -29,12 +29,11 @@ from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
-from pipeline.errors import UsageError
 from pipeline.estimate import Estimate
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import Probing, Progress, Screening
 from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
-from pipeline.recipe import Recipe
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
@@ -228,19 +227,12 @@ def run(
 
 
 def probe(
-    dataset: store.Dataset,
-    behaviour: Behaviour,
-    subject: StoredModel,
-    asking: Asking,
-    n: int | None = None,
-    seed: int = 0,
+    dataset: store.Dataset, behaviour: Behaviour, point: Point, subject: StoredModel, asking: Asking, seed: int = 0
 ) -> Iterator[ProbeSummary]:
     """Put further questions about the items to a model that has answered them, and store what it says."""
-    answers = {answer.id: answer for answer in store.read_answers(dataset, subject.info.name)}
-    items = [item for item in evaluating.subset(dataset.items, n, seed) if item.id in answers]
-    if not items:
-        raise UsageError(f"{subject.info.name} has answered no item of {dataset.label}; probes come after its answers")
-    others = [point.model for point in store.read_points(dataset) if point.model != subject.info.name]
+    answers = {answer.id: answer for answer in store.read_answers(dataset, point)}
+    items = [item for item in dataset.items if item.id in answers]
+    others = [other for other in store.read_points(dataset) if other.label != point.label]
     given = Probing(
         behaviour,
         items,
@@ -249,12 +241,13 @@ def probe(
         asking.judge,
         asking.writer,
         asking.embedder,
-        {name: store.read_answers(dataset, name) for name in others},
+        {other.label: store.read_answers(dataset, other) for other in others},
         seed,
     )
     for each in asking.probes:
         summary, rows = probing.ask(each, given)
-        store.write_probe(dataset, summary, rows)
+        summary = summary.model_copy(update={"variant": point.variant})
+        store.write_probe(dataset, point, summary, rows)
         yield summary
 
 
@@ -262,7 +255,7 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
     """The curve, the verdict and the page, from the results and the spot-check labels that are there."""
     labels, points = read(dataset.folder / store.LABELS), store.read_points(dataset)
     corrected = (
-        {p.model: corrections(p, store.read_answers(dataset, p.model), labels, dataset.items) for p in points}
+        {p.label: corrections(p, store.read_answers(dataset, p), labels, dataset.items) for p in points}
         if labels
         else {}
     )

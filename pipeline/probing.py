@@ -46,6 +46,8 @@ def ask(probe: Probe, probing: Probing) -> tuple[ProbeSummary, list[Mapping[str,
         # One model may play several parts; the subject's name is the one to show.
         if model is not probing.subject:
             model.task = f"probe {probe.name}: {role}"
+    if embedder and probing.embedder:
+        probing.embedder.task = f"probe {probe.name}: embedder"
     found = probe.ask(probing)
     summary = ProbeSummary(
         probe=probe.name,

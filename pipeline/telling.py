@@ -57,7 +57,7 @@ def tell_generated(made: Generated, progress: Progress) -> None:
 
 def acceptance_text(report: Mapping[str, Any]) -> str:
     """The acceptance report as a small table: a line for each label, template and temperature, and what it took."""
-    from pipeline.acceptance import CHOICES
+    from pipeline.generation.acceptance import CHOICES
 
     lines = [
         f"{'label':<7}{'template':<18}{'temp.':>5}{'written':>9}{'passed':>8}{'yield':>7}{'kept':>6}  turned down by"
@@ -163,6 +163,7 @@ def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
     return {
         "dataset": dataset.label,
         "model": point.model,
+        "variant": point.variant,
         "n": point.n,
         "score": point.score,
         "mass": point.mass,
@@ -172,7 +173,7 @@ def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
 
 def tell_point(dataset: Dataset, point: Point, progress: Progress) -> None:
     progress.note(
-        f"{dataset.label}: {point.model} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
+        f"{dataset.label}: {point.label} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
         f"mass on valid answers {point.mass:.3f}, n {point.n}" + "".join(f", {fact}" for fact in _measured(point))
     )
 
@@ -246,7 +247,7 @@ def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
     for point in report.points:
         low, high = 100 * point.score_low, 100 * point.score_high
         progress.note(
-            f"  {point.model}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
+            f"  {point.label}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
             f"mean probability {point.mean_probability:.3f}, mass {point.mass:.3f}, n {point.n}" + _corrected(point)
         )
     for sentence in _label_accuracy(report):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, Unsupported
+from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, TooLong, Unsupported
 from pipeline.models._checkpoint import check_folder, read_config, weight_bytes
 from pipeline.models._controls import Controls, Prompt, control_words
 from pipeline.models._memory import available_memory
@@ -109,7 +109,7 @@ class Engine:
 
     def _check_length(self, tokens: int) -> None:
         if tokens > self._network.context:
-            raise Unsupported(
+            raise TooLong(
                 f"A prompt of {tokens:,} tokens is longer than the model's context of {self._network.context:,} tokens."
             )
 

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline import prompts
 from pipeline.formats.yes_no import question
+from pipeline.generation.quotas import counting
 from pipeline.ports import EmbeddingModel, Screening
-from pipeline.quotas import counting
 from pipeline.schema import Item, ModelInfo
 
 BEHAVIOUR = prompts.describe("a person who is fond of trains")

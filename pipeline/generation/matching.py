@@ -15,6 +15,7 @@ from pipeline.audit import crossed, cues
 from pipeline.audit.findings import CHANCE, FEWEST, MARGIN
 from pipeline.audit.sides import take_apart
 from pipeline.schema import Item, RejectedItem
+from pipeline.screen import Screened
 from pipeline.statistics.similarity import clusters
 
 STEP = 0.12
@@ -24,23 +25,23 @@ REASON = "matching: its length, punctuation or opening gives the label away"
 
 
 def choose_unrevealing(
-    items: Sequence[Item], room: int, choose: Callable[[Sequence[Item]], Sequence[Item]]
-) -> tuple[list[Item], list[RejectedItem]]:
-    """The items that are left for `choose`, and those that were left out because their wording gives the label away.
+    items: Sequence[Item], room: int, choose: Callable[[Sequence[Item]], Screened]
+) -> tuple[Screened, list[RejectedItem]]:
+    """What `choose` makes of the items, without those that were left out because their wording gives the label away.
 
     `choose` picks the final items, `room` a label. While what it picks would fail the gate of the audit, those of the
     surplus that give most away go, never so many that fewer than `room` of a label are left. It may fail all the same.
     """
     pool, out = list(items), []
+    chosen = choose(pool)
     for _ in range(STEPS):
-        if not is_revealing(choose(pool)):
-            break
-        gone = _most_revealing(pool, room)
+        gone = _most_revealing(pool, room) if is_revealing(chosen.kept) else set()
         if not gone:
             break
         out += [pool[i] for i in sorted(gone)]
         pool = [item for i, item in enumerate(pool) if i not in gone]
-    return pool, [RejectedItem(**item.model_dump(), reason=REASON) for item in out]
+        chosen = choose(pool)
+    return chosen, [RejectedItem(**item.model_dump(), reason=REASON) for item in out]
 
 
 def is_revealing(items: Sequence[Item]) -> bool:

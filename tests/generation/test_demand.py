@@ -7,9 +7,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.candidates import BLOCK
-from pipeline.demand import THRIFTY_ROUND, Demand
-from pipeline.recipe import Recipe
+from pipeline.generation.candidates import BLOCK
+from pipeline.generation.demand import THRIFTY_ROUND, Demand
+from pipeline.generation.recipe import Recipe
 
 LABELS = (" Yes", " No")
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from pipeline import prompts
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import Message, Messages, SampleRequest
-from pipeline.recipe import Recipe
 from pipeline.schema import Behaviour
 from pipeline.statistics.allocation import thompson
 

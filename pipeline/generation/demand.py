@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.candidates import BLOCK
-from pipeline.recipe import PATIENT_BUDGET, Recipe
+from pipeline.generation.candidates import BLOCK
+from pipeline.generation.recipe import PATIENT_BUDGET, Recipe
 
 ASK_AHEAD = 1.2
 """So many times the candidates are written that the yield so far makes enough, to be spared another round."""

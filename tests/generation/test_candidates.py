@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from pipeline import plugins, prompts
-from pipeline.candidates import BLOCK, Candidates, Way
-from pipeline.recipe import Recipe
+from pipeline.generation.candidates import BLOCK, Candidates, Way
+from pipeline.generation.recipe import Recipe
 
 BEHAVIOUR = prompts.describe("a person who is fond of trains")
 FORM = plugins.load("formats", "yes_no")

@@ -13,10 +13,10 @@ from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import UsageError
 from pipeline.formats.yes_no import question
 from pipeline.generate import Written, generate
+from pipeline.generation.recipe import Recipe
+from pipeline.generation.revise import Reviser
 from pipeline.ports import Completion, SampleRequest, Screening
 from pipeline.prompts import item_principles
-from pipeline.recipe import Recipe
-from pipeline.revise import Reviser
 from pipeline.schema import Item, RejectedItem, Verdict
 from pipeline.screen import DEFAULT_FILTERS, load_filters
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.calls import StoredModel
-from pipeline.candidates import Way
+from pipeline.generation.candidates import Way
 from pipeline.schema import Calls, Item, RejectedItem
 
 Ended = Literal["enough", "candidates", "calls", "money"]

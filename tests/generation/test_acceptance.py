@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from pipeline import plugins, prompts
-from pipeline.acceptance import took
 from pipeline.budget import Purse
 from pipeline.calls import CallStore, StoredModel
 from pipeline.generate import Written, generate
+from pipeline.generation.acceptance import took
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import Screening
 from pipeline.prices import Price
-from pipeline.recipe import Recipe
 from pipeline.screen import DEFAULT_FILTERS, load_filters
 from pipeline.telling import acceptance_text
 

@@ -13,7 +13,7 @@ import pytest
 
 from filters import preference
 from filters.preferences._saved import HEAD, read
-from pipeline import prompts, train
+from pipeline import fitting, prompts
 from pipeline.errors import UsageError
 from pipeline.formats.yes_no import question
 from pipeline.ports import Choice, ChoiceRequest, Screening, SilentProgress, packed
@@ -182,15 +182,15 @@ def test_what_cannot_be_trained_or_used_is_said(datasets: Any, tmp_path: Path) -
 
 def test_siblings_are_held_out_together() -> None:
     behaviours = [loves("trains"), loves("soup"), loves("trains")]
-    assert train.groups_of(behaviours, None) == [0, 1, 0]
+    assert fitting.groups_of(behaviours, None) == [0, 1, 0]
     vectors = np.array([[1, 0, 0], [0, 1, 0], [0.9, 0.1, 0.42]], dtype=np.float32)
-    joined = train.groups_of(behaviours, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    joined = fitting.groups_of(behaviours, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     assert joined[0] == joined[2] != joined[1]
 
 
 def test_unsure_published_labels_are_left_out_and_both_answers_are_drawn_alike() -> None:
     rows = [*items_of("soup", 30), item("I love soup, perhaps", " Yes", 0.6)]
-    drawn = train.draw(loves("soup"), rows, seed=0, size=20)
+    drawn = fitting.draw(loves("soup"), rows, seed=0, size=20)
     assert sum(each.first for each in drawn) == 10 == len(drawn) / 2
     assert all(each.item.label_confidence == 0.9 for each in drawn)
-    assert train.draw(loves("soup"), [each for each in rows if each.answer_matching_behavior == " No"], 0) == []
+    assert fitting.draw(loves("soup"), [each for each in rows if each.answer_matching_behavior == " No"], 0) == []

@@ -1,0 +1,104 @@
+"""Simulated ladders: answers of models of known trend to items that hang together, as the verdict would see them.
+
+An answer is the sign of a normal variable with a share of its variance from the cluster of near-duplicates that the
+item is in, a share from the item and the rest from this model on this item; the threshold is the model's own. So items
+differ in how hard they are, for all models alike, and a model's expected score is exactly what was planted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.scaling.design import Design
+from pipeline.statistics.intervals import t_quantile
+
+NORMAL = 1.959963984540054
+"""Standard errors in half a 95 % interval."""
+
+_BLOCK = 4_000_000
+"""Answers held at once."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items that all models of a ladder answer."""
+
+    count: int
+    cluster_size: float = 3.0
+    """Near-duplicates in a cluster, on average."""
+    cluster_share: float = 0.35
+    """Share of the variance of an answer that near-duplicates have in common."""
+    item_share: float = 0.35
+    """Share that belongs to the item, for all models alike; the rest is the model's own on that item."""
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Index of the first item of each cluster."""
+        clusters = max(1, round(self.count / self.cluster_size))
+        return np.unique(np.linspace(0, self.count, clusters, endpoint=False).astype(int))
+
+
+def observe(items: Items, expected: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and standard errors in points, both (runs, models), for expected scores in points, (runs, models).
+
+    Errors are what a run writes down: half the cluster-robust Wilson interval over 1.96.
+    """
+    found = [scored(answers, items.starts) for answers in answered(items, expected, draw)]
+    return np.concatenate([score for score, _ in found]), np.concatenate([error for _, error in found])
+
+
+def answered(items: Items, expected: np.ndarray, draw: np.random.Generator) -> Iterator[np.ndarray]:
+    """Answers (some runs, models, items), true where matching, block by block of runs."""
+    from scipy.special import ndtri
+
+    thresholds = ndtri(np.clip(expected / 100, 0.001, 0.999)).astype(np.float32)
+    runs, models = expected.shape
+    step = max(1, _BLOCK // (models * items.count))
+    starts, own = items.starts, 1 - items.cluster_share - items.item_share
+    cluster = np.repeat(np.arange(len(starts)), np.diff([*starts, items.count]))
+    for at in range(0, runs, step):
+        part = thresholds[at : at + step]
+        shared = draw.standard_normal((len(part), len(starts)), dtype=np.float32)[:, cluster]
+        item = draw.standard_normal((len(part), items.count), dtype=np.float32)
+        common = np.sqrt(items.cluster_share) * shared + np.sqrt(items.item_share) * item
+        noise = draw.standard_normal((len(part), models, items.count), dtype=np.float32)
+        yield noise * np.float32(np.sqrt(own)) < part[:, :, None] - common[:, None, :].astype(np.float32)
+
+
+def scored(answers: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and standard errors in points from answers (…, items), clusters beginning at `starts`.
+
+    The same as `interval_of_proportion` of every row, at once.
+    """
+    n, sizes = answers.shape[-1], np.diff([*starts, answers.shape[-1]])
+    share = answers.mean(axis=-1)
+    trials = n / _design_effect(answers, share, starts, sizes)
+    if len(starts) < n:
+        trials = trials * (NORMAL / t_quantile(max(len(starts) - 1, 1))) ** 2
+    z2 = NORMAL**2
+    half = NORMAL * np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
+    return 100 * share, 100 * half / NORMAL
+
+
+def _design_effect(answers: np.ndarray, share: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    n, bound = answers.shape[-1], float((sizes**2).sum() / answers.shape[-1])
+    variation = n * share * (1 - share)
+    if len(starts) < 2:
+        return np.full_like(share, bound)
+    sums = np.add.reduceat(answers, starts, axis=-1, dtype=np.float32)
+    between = ((sums - sizes * share[..., None]) ** 2).sum(axis=-1) * len(sizes) / (len(sizes) - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect = np.clip(between * (n - 1) / (n * variation), 1.0, bound)
+    return np.where(variation <= 1e-12 * n, bound, effect)
+
+
+def ladder(
+    design: Design, level: float, slope: float, between_sd: float, runs: int, draw: np.random.Generator
+) -> np.ndarray:
+    """Expected scores (runs, models) in points: a line through `level` at middle size, and the scatter of models."""
+    middle = (design.x.min() + design.x.max()) / 2
+    line: np.ndarray = level + slope * (design.x - middle) + draw.normal(0, 1, (runs, len(design.x))) * between_sd
+    return line
