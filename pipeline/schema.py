@@ -653,6 +653,50 @@ class Report(Record):
     """What quantisation or a variant alone does, wherever two points show it."""
 
 
+class Figure(Record):
+    """A number with its 95 % interval, and what it rests on. What cannot be told is None."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int
+    """Items, or replies, that it is told from."""
+
+
+class ReliabilityBin(Record):
+    """A bar of a reliability plot."""
+
+    n: int
+    predicted: float
+    """Mean probability, in 0..1."""
+    observed: float
+    """Share that was true, in 0..1."""
+
+
+class ProbeSummary(Record):
+    """What a probe found of one model on one dataset: `probes/NAME/MODEL.json`."""
+
+    probe: str
+    version: int
+    model: str
+    variant: str | None = None
+    """What was done with the model beside asking it, as in its point."""
+    n: int
+    """Items that it was asked about."""
+    figures: dict[str, Figure]
+    note: str
+    """What to know of the figures before quoting them, in a few sentences."""
+    reliability: list[ReliabilityBin] = []
+    """From the lowest probability up; none where the probe predicts nothing."""
+    roles: dict[str, str] = {}
+    """The models that helped, by role (judge, writer)."""
+    templates: dict[str, str] = {}
+    """Template name -> hash of its text."""
+    material: str | None = None
+    """Hash of what all subjects must have been shown alike to be compared (the open prompts, say); None without."""
+    seed: int = 0
+
+
 class Calls(Record):
     """What a stage asked of its models."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.estimate import Estimate
     from pipeline.flow import Generated
     from pipeline.ports import Progress
-    from pipeline.schema import Behaviour, Item, Label, Point, Report, ReportedPoint
+    from pipeline.schema import Behaviour, Item, Label, Point, ProbeSummary, Report, ReportedPoint
     from pipeline.store import Dataset
 
 
@@ -186,6 +186,20 @@ def _measured(point: Point) -> Iterator[str]:
         yield f"{100 * point.refusal_rate:.1f} % refused"
     if point.bounded_rate:
         yield f"an answer is only bounded in {100 * point.bounded_rate:.1f} % of the items"
+
+
+def probe_json(summary: ProbeSummary) -> dict[str, Any]:
+    """The figures of a probe, and what to know of them."""
+    fields: dict[str, Any] = summary.model_dump(mode="json", include={"n", "figures", "note"})
+    return fields
+
+
+def tell_probe(dataset: Dataset, summary: ProbeSummary, progress: Progress) -> None:
+    progress.note(f"{dataset.label}: {summary.model}, probe {summary.probe}: {summary.note}")
+    for name, figure in summary.figures.items():
+        ends = "" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]"
+        value = "cannot be told" if figure.value is None else f"{figure.value:.3f}{ends}"
+        progress.note(f"  {name.replace('_', ' ')}: {value}, n {figure.n}")
 
 
 def tell_orders(dataset: Dataset, items: Sequence[Item], progress: Progress) -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pipeline.flow import Cast
     from pipeline.generation.recipe import Recipe
     from pipeline.ladders import Rung
-    from pipeline.ports import Filter, Progress, Provider, Screening
+    from pipeline.ports import Filter, Probe, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
+    from pipeline.probing import Asking
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
@@ -314,6 +315,22 @@ class Connections:
         make = self.unloaded if unloaded else self.model
         vectors = make(embedder) if embedder else None
         return Screening(behaviour, make(judge), vectors, reward=make(reward) if reward else None)
+
+    def asking(
+        self, probes: Sequence[Probe], settings: Settings, judge: str | None, model: str | None, unloaded: bool = False
+    ) -> Asking | None:
+        """What to probe the subjects with, and the models that the probes need; None without probes."""
+        from pipeline.probing import Asking, roles_needed
+
+        make, needed = self.unloaded if unloaded else self.model, roles_needed(probes)
+        if not probes:
+            return None
+        return Asking(
+            probes,
+            judge=make(judge or settings.judge) if "judge" in needed else None,
+            writer=make(model or settings.model) if "writer" in needed else None,
+            embedder=make(settings.embedder) if "writer" in needed and settings.embedder else None,
+        )
 
     def rungs(self, models: str | None, ladder: str | None) -> list[Rung]:
         """Every model to ask, once, with what is done with it and what is published of it.
