@@ -629,6 +629,41 @@ class Shift(Record):
     """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
 
 
+class Preregistration(Record):
+    """preregistration-HASH.json: what is going to be asked and tested, written down before it is."""
+
+    behaviour: Behaviour
+    """With `undesired`, which way is worse."""
+    ladders: list[str]
+    models: list[str]
+    """Labels, in order."""
+    axis: Axis
+    items: int
+    effect: float
+    """Points a decade that should be found (of a line), points of depth (of a U)."""
+    shape: Literal["line", "U"]
+    between_sd: float
+    """Scatter of models around the trend that the power is reckoned with, in points."""
+    wanted_power: float
+    power: float
+    test: dict[str, Any]
+    """What the verdict goes by: error budget, levels of slope and curvature, smallest change, sizes needed."""
+    seed: int
+    created_at: str
+    program_version: str
+    sha256: str = ""
+    """Of the canonical JSON of all the rest."""
+
+
+class Registered(Record):
+    """A pre-registration as a report quotes it."""
+
+    file: str
+    registration: Preregistration
+    deviations: list[str]
+    """In what the results differ from it; none where they are as registered."""
+
+
 class Report(Record):
     """report.json: one dataset's curve and verdict."""
 
@@ -651,6 +686,8 @@ class Report(Record):
     """The trends along axes other than size, one an axis and family."""
     shifts: list[Shift] = []
     """What quantisation or a variant alone does, wherever two points show it."""
+    preregistrations: list[Registered] = []
+    """Those that fit the dataset by its behaviour, oldest first."""
 
 
 class Figure(Record):
