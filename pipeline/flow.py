@@ -34,6 +34,7 @@ from pipeline.generation.recipe import Recipe
 from pipeline.ports import Probing, Progress, Screening
 from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
+from pipeline.registration import registered
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
@@ -272,6 +273,7 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
         spot_checks=figures(labels, dataset.items),
         corrections=corrected,
         shifts=_shifts(dataset, points),
+        preregistrations=registered(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
 

@@ -9,20 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
-from pipeline import estimate
+from pipeline import estimate, registration
 from pipeline.calls import StoredModel
 from pipeline.errors import UsageError
 from pipeline.evaluate import evaluate
-from pipeline.ladders import NUMERIC, Ladder, Rung, with_published
+from pipeline.ladders import NUMERIC, Ladder, Rung, ladder_names, read_ladder, with_published
 from pipeline.ports import Choice, ChoiceRequest, Load
-from pipeline.prices import LOCAL
+from pipeline.publish import now, program_version
 from pipeline.scaling.power import power
-from pipeline.schema import Item, ModelInfo, Record
+from pipeline.schema import Axis, Behaviour, Item, ModelInfo, Preregistration, Record
 
 ITEMS = (100, 200, 400, 1000)
 """Numbers of items that are tried, until one is enough."""
+
+MORE_ITEMS, MORE_SIZES = (1_000, 2_000), (5, 7, 9, 12)
+"""What is tried, to say what would be enough, where nothing is."""
 
 LEAST_SIZES = 5
 """Fewer sizes of a family decide nothing, whatever is asked of them."""
@@ -30,7 +34,8 @@ LEAST_SIZES = 5
 RUNS = 1_000
 """Simulated ladders an option: a power of .8 has a standard error of .013."""
 
-_COUNTED = 24
+_WRITTEN = 100
+COUNTED = 24
 """Items whose requests are counted; the rest is in proportion."""
 
 Shape = Literal["line", "U"]
@@ -57,6 +62,8 @@ class Aim:
             raise UsageError(f"--effect is {self.effect:g}; expected points a decade other than 0, such as 10")
         if not 0 < self.power < 1 or not 0 < self.base < 1:
             raise UsageError("--power and --base are expected between 0 and 1")
+        if self.shape not in ("line", "U"):
+            raise UsageError(f"--shape is {self.shape!r}; expected line or U")
         if self.families < 1 or not 0 <= self.between_sd < 50:
             raise UsageError("--families is expected to be at least 1, --scatter between 0 and 50 points")
 
@@ -88,10 +95,11 @@ class Option(Record):
 
     ladders: list[str]
     models: list[str]
-    sizes: int
-    """Distinct places of a family on the axis."""
-    smallest: float
-    largest: float
+    is_whole: bool
+    """All models of the ladders."""
+    axis: Axis
+    places: list[float]
+    """Where the models of a family lie on the axis."""
     families: int
     items: int
     power: float
@@ -135,9 +143,12 @@ class Climb:
 
 
 def climbs(
-    ladder: Ladder, items: Sequence[Item], unloaded: Callable[[Sequence[Rung]], Sequence[StoredModel]]
+    ladder: Ladder,
+    items: Sequence[Item],
+    unloaded: Callable[[Sequence[Rung]], Sequence[StoredModel]],
+    whole: bool = False,
 ) -> list[Climb]:
-    """The ladder with its `LEAST_SIZES` cheapest models, with one more…, and whole.
+    """The ladder with its `LEAST_SIZES` smallest models, with one more…, and whole; or whole alone.
 
     Raises UsageError for a ladder of which only the order is known.
     """
@@ -151,8 +162,38 @@ def climbs(
     of_model = [_an_item(model, rung, items) for model, rung in zip(unloaded(rungs), rungs, strict=True)]
     return [
         Climb(ladder, tuple(rungs[:number]), sum(of_model[:number], Spending()))
-        for number in range(min(LEAST_SIZES, len(rungs)), len(rungs) + 1)
+        for number in range(len(rungs) if whole else min(LEAST_SIZES, len(rungs)), len(rungs) + 1)
     ]
+
+
+def numbers_of_items(n: int | None, there: int | None) -> list[int]:
+    """How many items are tried: `n`, else the usual numbers; of a dataset no more than are there.
+
+    Raises UsageError where more are wanted than there are.
+    """
+    if there is None:
+        return list(ITEMS) if n is None else [n]
+    if n is not None and n > there:
+        raise UsageError(f"-n is {n:,} and the dataset has {there:,} items; a plan for more wants a description")
+    return [n] if n is not None else sorted({*(each for each in ITEMS if each < there), there})
+
+
+def usual_ladders() -> list[Ladder]:
+    """Those that come along, climb in size, and have sizes enough to decide anything."""
+    found = map(read_ladder, ladder_names())
+    return [each for each in found if each.axis == "parameters" and len(each.models) >= LEAST_SIZES]
+
+
+def of_writing(expected: Callable[[int], estimate.Estimate]) -> Callable[[int], Spending]:
+    """What writing n items takes, in proportion to what `expected` says of a hundred."""
+    stages = [stage.expected for stage in expected(_WRITTEN).stages]
+    known = [stage.cost for stage in stages if stage.cost is not None]
+    share = Spending(
+        calls=sum(stage.calls for stage in stages),
+        tokens=sum(stage.tokens_in + stage.tokens_out for stage in stages),
+        cost=sum(known) if len(known) == len(stages) else None,
+    ).times(1 / _WRITTEN)
+    return share.times
 
 
 def look(
@@ -161,14 +202,16 @@ def look(
     numbers: Sequence[int],
     at_start: Callable[[int], Spending],
     tell: Callable[[int, int], None],
+    together: bool = False,
 ) -> Outlook:
     """Options with their power; of each climb more items are only tried while fewer are too few.
 
     `at_start(n)` is what writing n items takes, nothing where they are there. `tell` hears of steps done, of all.
+    With `together` the whole ladders are also tried as families of one plan.
     """
     options: list[Option] = []
     ways: list[tuple[Climb, ...]] = [(climb,) for climb in found]
-    if len({climb.ladder.name for climb in found}) > 1:
+    if together:
         ways.append(_whole(found))
     for done, way in enumerate(ways):
         tell(done, len(ways))
@@ -188,6 +231,34 @@ def look(
     )
 
 
+def registration_of(outlook: Outlook, behaviour: Behaviour, seed: int) -> Preregistration:
+    """What the plan's chosen option, or its most powerful one, would be held to.
+
+    Raises UsageError where nothing in it could decide anything.
+    """
+    option = outlook.chosen or max(outlook.options, key=lambda option: option.power)
+    if option.power == 0:
+        raise UsageError(f"no option of this plan decides anything, so there is nothing to register: {outlook.advice}")
+    return registration.sealed(
+        Preregistration(
+            behaviour=behaviour,
+            ladders=option.ladders,
+            models=option.models,
+            axis=option.axis,
+            items=option.items,
+            effect=outlook.effect,
+            shape=outlook.shape,
+            between_sd=outlook.between_sd,
+            wanted_power=outlook.wanted,
+            power=option.power,
+            test=registration.test_of(option.places, option.families),
+            seed=seed,
+            created_at=now(),
+            program_version=program_version(),
+        )
+    )
+
+
 def _whole(found: Sequence[Climb]) -> tuple[Climb, ...]:
     """The longest climb of each ladder."""
     longest = {climb.ladder.name: climb for climb in sorted(found, key=lambda climb: len(climb.rungs))}
@@ -200,7 +271,7 @@ def _until_enough(
     for number in numbers:
         option = _option(aim, way, number, at_start(number))
         yield option
-        if option.power >= aim.power or option.sizes < LEAST_SIZES:
+        if option.power >= aim.power or len(set(option.places)) < LEAST_SIZES:
             return
 
 
@@ -213,10 +284,10 @@ def _option(aim: Aim, way: Sequence[Climb], items: int, start: Spending) -> Opti
     all_in_all = asking.times(families if len(way) == 1 else 1) + start
     return Option(
         ladders=[climb.ladder.name for climb in way],
-        models=[rung.name for climb in way for rung in climb.rungs],
-        sizes=len(set(narrow.places)),
-        smallest=min(narrow.places),
-        largest=max(narrow.places),
+        is_whole=all(len(climb.rungs) == len(climb.ladder.models) for climb in way),
+        models=[rung.label for climb in way for rung in climb.rungs],
+        axis=way[0].ladder.axis,
+        places=narrow.places,
         families=families,
         items=items,
         power=found[0],
@@ -231,6 +302,11 @@ def _option(aim: Aim, way: Sequence[Climb], items: int, start: Spending) -> Opti
 def _power(aim: Aim, places: Sequence[float], items: int, families: int) -> tuple[float, float]:
     if len(set(places)) < LEAST_SIZES:
         return 0.0, 0.0
+    return _simulated(aim, tuple(places), items, families)
+
+
+@lru_cache(maxsize=256)
+def _simulated(aim: Aim, places: tuple[float, ...], items: int, families: int) -> tuple[float, float]:
     found = power(
         aim.effect,
         places,
@@ -247,19 +323,33 @@ def _power(aim: Aim, places: Sequence[float], items: int, families: int) -> tupl
 
 def _what_would(aim: Aim, found: Sequence[Climb], most: int) -> str:
     """What would reach the wanted power, where nothing that was tried does."""
-    best = max(found, key=lambda climb: (_spread(climb.places), len(climb.places)))
-    low, high = min(best.places), max(best.places)
-    for families in (2, 3):
-        if len(set(best.places)) >= LEAST_SIZES and _power(aim, best.places, most, families)[0] >= aim.power:
-            return f"{families} families of the sizes of {best.ladder.name} with {most:,} items each would reach it"
-    for sizes in (7, 9, 12):
-        step = (math.log10(high / low) or 1) / (sizes - 1)
-        if _power(aim, [low * 10 ** (step * i) for i in range(sizes)], most, aim.families)[0] >= aim.power:
-            return f"{sizes} sizes over the {math.log10(high / low):.1f} decades of {best.ladder.name} would reach it"
+    best = max(found, key=lambda climb: (len(set(climb.places)), _spread(climb.places)))
+    for said, places, items, families in _wider(best, most, aim.families):
+        if _power(aim, places, items, families)[0] >= aim.power:
+            return f"{said} would reach it"
     return (
-        f"neither three families nor twelve sizes reach it: {abs(aim.effect):g} points are too few beside a scatter of "
-        f"{aim.between_sd:g} points between models; it will end undecided"
+        f"more items, three families or twelve sizes do not reach it either: {abs(aim.effect):g} points are too few "
+        f"beside a scatter of {aim.between_sd:g} points between models, and it will end undecided"
     )
+
+
+def _wider(best: Climb, most: int, families: int) -> Iterator[tuple[str, Sequence[float], int, int]]:
+    """Plans that go beyond what was tried, cheapest first, each with its words."""
+    for items in (each for each in MORE_ITEMS if each > most):
+        yield f"{items:,} items on the {len(best.rungs)} models of {best.ladder.name}", best.places, items, families
+    largest = max(most, MORE_ITEMS[0])
+    for number in (each for each in (2, 3) if each > families):
+        words = f"{number} families of the sizes of {best.ladder.name} with {largest:,} items"
+        yield words, best.places, largest, number
+    low, decades = min(best.places), max(2.0, math.log10(max(best.places) / min(best.places)))
+    for sizes in (each for each in MORE_SIZES if each > len(set(best.places))):
+        places = [low * 10 ** (decades * i / (sizes - 1)) for i in range(sizes)]
+        yield (
+            f"{sizes} sizes of one family over {decades:.1f} decades with {largest:,} items",
+            places,
+            largest,
+            families,
+        )
 
 
 def _price(option: Option) -> tuple[float, float, int, int]:
@@ -278,11 +368,11 @@ def _spread(places: Sequence[float]) -> float:
 
 def _an_item(model: StoredModel, rung: Rung, items: Sequence[Item]) -> Spending:
     """What one item takes of one model, on average over a few of them."""
-    few = list(items[:_COUNTED])
+    few = list(items[:COUNTED])
     heard = _Hearer(model.info)
     evaluate(few, heard)
     share = 1 / len(few)
-    if rung.name.startswith(LOCAL):
+    if model.price is not None and model.price.is_free:
         tokens = sum(estimate.RECKONINGS["expected"].prompt(_load(request)) for request in heard.requests)
         size = rung.active_parameters or rung.parameters or 0
         return Spending(len(heard.requests), tokens, 2 * size * tokens).times(share)

@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.report.facts import GROWS
-from pipeline.schema import AlongAxis, Report, Shift
+from pipeline.schema import AlongAxis, Registered, Report, Shift
 
 
 def sentences(report: Report) -> list[str]:
     """A sentence or two for each axis other than size, and for each change whose effect two points show."""
     return [*map(_of_axis, report.along), *map(_of_shift, report.shifts)]
+
+
+def registrations(report: Report) -> list[str]:
+    """A sentence or two for each pre-registration: what it says, and what deviates from it."""
+    return [_registered(each) for each in report.preregistrations]
+
+
+def _registered(each: Registered) -> str:
+    said = each.registration
+    unit = "points a decade" if said.shape == "line" else "points of depth"
+    what = (
+        f"Pre-registered on {said.created_at} ({each.file}, {said.sha256[:8]}): {said.effect:+g} {unit} on "
+        f"{' + '.join(said.ladders)}, {len(said.models)} models, {said.items:,} items, power {said.power:.2f}, "
+        f"undesired {said.behaviour.undesired!r}, slope at the level {said.test.get('slope_level', 0):.3f}"
+    )
+    return f"{what}. Deviations: {'; '.join(each.deviations)}." if each.deviations else f"{what}. Nothing deviates."
 
 
 def _of_axis(along: AlongAxis) -> str:

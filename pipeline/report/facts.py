@@ -22,6 +22,7 @@ from pipeline.schema import (
     LabelFigures,
     Manifest,
     Point,
+    Registered,
     RejectedItem,
     Report,
     ReportedPoint,
@@ -66,6 +67,8 @@ class ReportInput:
     """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
     shifts: Sequence[Shift] = ()
     """What quantisation or a variant alone does."""
+    preregistrations: Sequence[Registered] = ()
+    """What was written down before, with what deviates from it."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -99,6 +102,7 @@ def build(given: ReportInput) -> Report:
         axis=first.axis if first else "parameters",
         along=others,
         shifts=list(given.shifts),
+        preregistrations=list(given.preregistrations),
     )
 
 
