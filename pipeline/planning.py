@@ -251,7 +251,7 @@ def registration_of(outlook: Outlook, behaviour: Behaviour, seed: int) -> Prereg
             between_sd=outlook.between_sd,
             wanted_power=outlook.wanted,
             power=option.power,
-            test=registration.test_of(option.places, option.families),
+            test=registration.planned_test(option.places, option.families),
             seed=seed,
             created_at=now(),
             program_version=program_version(),

@@ -24,7 +24,7 @@ def _registered(each: Registered) -> str:
     what = (
         f"Pre-registered on {said.created_at} ({each.file}, {said.sha256[:8]}): {said.effect:+g} {unit} on "
         f"{' + '.join(said.ladders)}, {len(said.models)} models, {said.items:,} items, power {said.power:.2f}, "
-        f"undesired {said.behaviour.undesired!r}, slope at the level {said.test.get('slope_level', 0):.3f}"
+        f"undesired {said.behaviour.undesired!r}, slope at the level {said.test.slope_level:.3f}"
     )
     return f"{what}. Deviations: {'; '.join(each.deviations)}." if each.deviations else f"{what}. Nothing deviates."
 
