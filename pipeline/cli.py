@@ -82,6 +82,23 @@ Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")
 Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
 OneDataset = Annotated[str, typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
 BehaviourOption = Annotated[str | None, typer.Option("--behaviour", help="A behaviour's name, or its description.")]
+Wordings = Annotated[
+    str | None,
+    typer.Option(help="Wordings to ask, separated by commas, such as statement,agree; all there are if absent."),
+]
+Comprehension = Annotated[
+    bool,
+    typer.Option(
+        "--comprehension/--no-comprehension",
+        help="Also ask what one with the behaviour would answer: does the model understand the items?",
+    ),
+]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        "--controls/--no-controls", help="Also ask the model after telling it to have, and to lack, the behaviour."
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for results instead of the usual one.")]
 
 
@@ -101,6 +118,9 @@ def discover(
     generated: Root = None,
     ladder: Ladder = None,
     models: Models = None,
+    wordings: Wordings = None,
+    comprehension: Comprehension = True,
+    controls: Controls = True,
     candidates: MostCandidates = None,
     revise: Revise = None,
     calls: Calls = None,
@@ -116,6 +136,7 @@ def discover(
     from pipeline import estimate, flow
 
     behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
+    contexts = wiring.contexts_from(wordings, comprehension, controls, behaviour)
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
@@ -124,14 +145,14 @@ def discover(
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
         subjects = [connections.unloaded(name) for name in names]
-        expected = estimate.of_generation(
-            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects, rehearsed.reward
-        )
+        roles = rehearsed.generator, rehearsed.judge, rehearsed.embedder
+        expected = estimate.of_generation(behaviour, *roles, recipe, subjects, rehearsed.reward, contexts)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge, reward_model)
         batched = connections.batched(names)
-        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
+        asked = connections.subjects(names)
+        found = flow.discover(behaviour, cast, asked, recipe, root, progress, expected, batched, contexts)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
@@ -383,6 +404,11 @@ def run(
     models: Models = None,
     ladder: Ladder = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="A random sample of so many items.")] = None,
+    wordings: Wordings = None,
+    comprehension: Comprehension = True,
+    controls: Controls = True,
+    behaviour: BehaviourOption = None,
+    subject: Subject = None,
     seed: Seed = None,
     generated: Root = None,
     out: Out = None,
@@ -396,7 +422,7 @@ def run(
 ) -> None:
     """Put datasets to models; answers and summaries go beside each dataset."""
     from pipeline import estimate, flow
-    from pipeline.evaluate import subset
+    from pipeline.evaluate import subset, task_of
 
     settings = _settings()
     rows: list[dict[str, Any]] = []
@@ -404,24 +430,28 @@ def run(
         found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
         wiring.check_apart(found, out)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+        asked = [
+            wiring.contexts_of(each, wordings, comprehension, controls, behaviour, subject, progress) for each in found
+        ]
         names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
         chosen = settings.seed if seed is None else seed
-        expected = estimate.of_run(found, [connections.unloaded(name) for name in names], n, chosen)
+        expected = estimate.of_run(found, [connections.unloaded(name) for name in names], n, chosen, asked)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        for each in found:
-            telling.tell_orders(each, subset(each.items, n, chosen), progress)
+        for each, contexts in zip(found, asked, strict=True):
+            telling.tell_orders(each, subset(each.items, n, chosen), contexts, progress)
         stopped: BudgetReached | None = None
-        flow.expect(found, connections.batched(names), n, chosen)
-        for subject in connections.subjects(names):
-            for each in found:
-                reused = subject.tally.reused
+        flow.expect(found, connections.batched(names), n, chosen, asked)
+        for model in connections.subjects(names):
+            published = task_of(model.info.name)
+            for each, contexts in zip(found, asked, strict=True):
+                reused = model.reused[published]
                 try:
-                    point = next(flow.run(each, [subject], n, chosen))[0]
+                    point = next(flow.run(each, [model], n, chosen, contexts))[0]
                 except BudgetReached as reached:
                     stopped = reached
                     continue
-                rows.append(telling.run_json(each, point, subject.tally.reused - reused))
+                rows.append(telling.run_json(each, point, model.reused[published] - reused))
                 telling.tell_point(each, point, progress)
         for each in found:
             command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]

@@ -20,8 +20,9 @@ import numpy as np
 
 from pipeline import plugins
 from pipeline.calls import StoredModel
+from pipeline.contexts import Contexts
 from pipeline.errors import Unsupported
-from pipeline.evaluate import evaluate, subset
+from pipeline.evaluate import EVERYTHING, evaluate, subset
 from pipeline.generate import generate
 from pipeline.ports import (
     Choice,
@@ -138,6 +139,10 @@ class Plan:
     subjects: Sequence[StoredModel] = ()
     items: Sequence[Item] = ()
     """Items that are there already; else as many as the recipe wants are invented for the subjects."""
+    contexts: Contexts = EVERYTHING
+    """What the subjects are asked beside the items as published."""
+    runs: Sequence[tuple[Sequence[Item], Contexts]] = ()
+    """Several datasets to be put to the subjects, each in its contexts."""
 
 
 def of_generation(
@@ -148,10 +153,12 @@ def of_generation(
     recipe: Recipe,
     subjects: Sequence[StoredModel] = (),
     reward: StoredModel | None = None,
+    contexts: Contexts | None = None,
 ) -> Estimate:
     """What it takes to write and filter a dataset, and to put it to the subjects. Nothing is sent."""
     filters = load_filters(usual_filters(reward is not None))
-    return estimate(Plan(behaviour, recipe, filters, writer, judge, embedder, reward, subjects))
+    asked = contexts or Contexts(behaviour=behaviour)
+    return estimate(Plan(behaviour, recipe, filters, writer, judge, embedder, reward, subjects, contexts=asked))
 
 
 def of_screening(dataset: Dataset, screening: Screening, specifications: Sequence[str]) -> Estimate:
@@ -169,11 +176,19 @@ def of_screening(dataset: Dataset, screening: Screening, specifications: Sequenc
 
 
 def of_run(
-    datasets: Sequence[Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
+    datasets: Sequence[Dataset],
+    subjects: Sequence[StoredModel],
+    n: int | None = None,
+    seed: int = 0,
+    contexts: Sequence[Contexts] | None = None,
 ) -> Estimate:
-    """What it takes to put datasets, or a random `n` of their items each, to the subjects. Nothing is sent."""
-    items = [item for dataset in datasets for item in subset(dataset.items, n, seed)]
-    return estimate(Plan(subjects=subjects, items=items))
+    """What it takes to put datasets, or a random `n` of their items each, to the subjects. Nothing is sent.
+
+    `contexts` are those of each dataset.
+    """
+    asked = contexts or [EVERYTHING] * len(datasets)
+    runs = [(subset(dataset.items, n, seed), each) for dataset, each in zip(datasets, asked, strict=True)]
+    return estimate(Plan(subjects=subjects, runs=runs))
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -219,7 +234,8 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     elif screening:
         judge_all(items, rated, screening)
     for subject in plan.subjects:
-        evaluate(items, stand_in(subject))
+        for each, contexts in plan.runs or [(items, plan.contexts)]:
+            evaluate(each, stand_in(subject), contexts)
     return seen
 
 

@@ -16,6 +16,7 @@ from pipeline.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from pipeline.calls import StoredModel
+    from pipeline.contexts import Contexts
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
     from pipeline.ports import Filter, Progress, Provider, Screening
@@ -67,6 +68,36 @@ def behaviour_of(
             f"no behaviour named {dataset.label!r}; reading it as {found.description!r} (--behaviour says otherwise)"
         )
     return prompts.changed(found, **chosen)
+
+
+def contexts_from(wordings: str | None, comprehension: bool, controls: bool, behaviour: Behaviour | None) -> Contexts:
+    """What subjects are asked beside the items as published. Raises UsageError for a wording that there is not."""
+    from pipeline.contexts import Contexts, read_wordings
+
+    return Contexts(read_wordings(wordings), behaviour, comprehension, controls)
+
+
+def contexts_of(
+    dataset: Dataset,
+    wordings: str | None,
+    comprehension: bool,
+    controls: bool,
+    given: str | None,
+    subject: str | None,
+    progress: Progress,
+) -> Contexts:
+    """The same for a dataset, with its behaviour where one is needed and a name or a file's stem tells it."""
+    behaviour = None
+    if comprehension or controls:
+        try:
+            behaviour = behaviour_of(dataset, given, subject, None, progress)
+        except UsageError as error:
+            if given is not None or subject is not None:
+                raise
+            progress.note(
+                f"{dataset.label}: neither comprehension nor controls are asked: {error}; --behaviour says it"
+            )
+    return contexts_from(wordings, comprehension, controls, behaviour)
 
 
 def find(reference: str, generated: Path | None, settings: Settings, out: Path | None, progress: Progress) -> Dataset:
