@@ -94,6 +94,23 @@ def lines(design: Design, scores: np.ndarray) -> list[Slope]:
     ]
 
 
+def band(design: Design, scores: np.ndarray, at: np.ndarray) -> np.ndarray | None:
+    """The line of one family at the places `at` (log10 sizes), with the 95 % t interval of its height.
+
+    Shape (3, places): height, low and high, in points. None without a degree of freedom.
+    """
+    if design.degrees < 1 or len(design.counts) != 1:
+        return None
+    slope = float(scores @ design.centred) / design.spread
+    rest = scores - scores.mean() - slope * design.centred
+    scatter = float(rest @ rest) / design.degrees
+    height = scores.mean() + slope * (at - design.x.mean())
+    half = t_quantile(design.degrees) * np.sqrt(
+        scatter * (1 / len(scores) + (at - design.x.mean()) ** 2 / design.spread)
+    )
+    return np.stack([height, height - half, height + half])
+
+
 def grid(behaviours: Sequence[Sequence[Point]]) -> Grid:
     """The models that answered most behaviours, and the behaviours that all of these answered.
 
