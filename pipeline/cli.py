@@ -132,18 +132,18 @@ def discover(
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
-        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
-        subjects = [connections.unloaded(name) for name in names]
+        subjects = connections.unloaded_subjects(rungs)
         expected = estimate.of_generation(
             behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects, rehearsed.reward
         )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge, reward_model)
-        batched = connections.batched(names)
-        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
+        batched = connections.batched(rungs)
+        found = flow.discover(behaviour, cast, connections.subjects(rungs), recipe, root, progress, expected, batched)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
@@ -416,19 +416,19 @@ def run(
             datasets, generated, settings, out, progress, anchors, n, settings.seed if seed is None else seed
         )
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
-        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         asked = [dataset for _, dataset in sweep.asked]
-        expected = estimate.of_run(asked, [connections.unloaded(name) for name in names])
+        expected = estimate.of_run(asked, connections.unloaded_subjects(rungs))
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         for each in asked:
             telling.tell_orders(each, each.items, progress)
-        flow.expect(asked, connections.batched(names))
+        flow.expect(asked, connections.batched(rungs))
 
         def ask(dataset: Dataset, subject: StoredModel) -> Point:
             return next(flow.run(dataset, [subject]))[0]
 
-        rows, failures = running.put(sweep, names, connections.subject, ask, progress)
+        rows, failures = running.put(sweep, rungs, connections.subject, ask, progress)
         running.tell_end(sweep, failures, out, progress)
     print_json(as_json, rows)
     running.close(failures)

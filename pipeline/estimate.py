@@ -38,6 +38,7 @@ from pipeline.ports import (
     SampleRequest,
     Screening,
     Served,
+    Variant,
 )
 from pipeline.prices import LOCAL
 from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
@@ -205,7 +206,9 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     seen: dict[tuple[str, str], Figures] = {}
 
     def stand_in(model: StoredModel) -> Understudy:
-        return cast.setdefault(model.info.name, Understudy(model, case, seen))
+        # A variant is another part for the same actor: what one has asked, the other need not ask again.
+        plain = cast.setdefault(model.info.name, Understudy(model, case, seen))
+        return plain.varied(model.variant.recast(stand_in)) if model.variant else plain
 
     screening = None
     if plan.behaviour is not None and plan.judge is not None:
@@ -260,6 +263,12 @@ class Understudy(StoredModel):
         self.price = model.price
         self.case, self.seen = case, seen
         self._invented: dict[str, Reply] = {}
+
+    def varied(self, variant: Variant) -> Understudy:
+        """The same model with something done to it; it knows what this one has invented."""
+        other = Understudy(self, self.case, self.seen)
+        other.variant, other._invented = variant, self._invented
+        return other
 
     def keys(self, requests: Sequence[Request]) -> list[str]:
         """As the real ones where calls cost something; others need not be found, and finding them may load a model."""

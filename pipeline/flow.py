@@ -228,7 +228,7 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
     """The curve, the verdict and the page, from the results and the spot-check labels that are there."""
     labels, points = read(dataset.folder / store.LABELS), store.read_points(dataset)
     corrected = (
-        {p.model: corrections(p, store.read_answers(dataset, p.model), labels, dataset.items) for p in points}
+        {p.label: corrections(p, store.read_answers(dataset, p), labels, dataset.items) for p in points}
         if labels
         else {}
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -281,6 +281,19 @@ class ChoiceModel(Protocol):
 
     def expect(self, requests: Sequence[ChoiceRequest]) -> None:
         """All of these will be put to `choose`, if in several lists. Behind a batch API they are sent now, together."""
+
+
+class Variant(Protocol):
+    """What is done with a model beside asking it: words before every dialog, a choice among several replies."""
+
+    def framed(self, messages: Messages) -> Messages:
+        """The dialog as it is put to the model."""
+
+    def settled(self, requests: Sequence[ChoiceRequest], choices: Sequence[Choice]) -> list[Choice]:
+        """What comes out in place of the model's own choices, a request each, in order."""
+
+    def recast(self, stand_in: Callable[[Any], Any]) -> Variant:
+        """The same with other models in the place of those it uses itself, for rehearsals."""
 
 
 class EmbeddingModel(Protocol):

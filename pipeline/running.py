@@ -17,6 +17,7 @@ from pipeline.sweep import Answered, Sweep, sweep
 
 if TYPE_CHECKING:
     from pipeline.calls import StoredModel
+    from pipeline.ladders import Rung
     from pipeline.ports import Progress
     from pipeline.schema import Behaviour, Point, Report
     from pipeline.store import Dataset
@@ -27,8 +28,8 @@ NAMED = 20
 
 def put(
     given: Sweep,
-    names: Sequence[str],
-    connect: Callable[[str], StoredModel],
+    rungs: Sequence[Rung],
+    connect: Callable[[Rung], StoredModel],
     ask: Callable[[Dataset, StoredModel], Point],
     progress: Progress,
 ) -> tuple[list[dict[str, Any]], list[Failure]]:
@@ -36,13 +37,14 @@ def put(
 
     Of a single dataset the first failure is raised, but for a budget that is reached.
     """
-    board = Board([title for title, _ in given.asked], names)
+    of = {rung.label: rung for rung in rungs}
+    board = Board([title for title, _ in given.asked], list(of))
     is_shown = given.collection.is_sweep and console.show_above(progress, board)
     rows: list[dict[str, Any]] = []
     failures = list(given.failures)
-    for outcome in sweep(given.asked, names, connect, ask, board.begin, progress.note):
+    for outcome in sweep(given.asked, list(of), lambda name: connect(of[name]), ask, board.begin, progress.note):
         if isinstance(outcome, Answered):
-            board.score(outcome.title, outcome.point.model, outcome.point.score)
+            board.score(outcome.title, outcome.model, outcome.point.score)
             titled = replace(outcome.dataset, label=outcome.title)
             rows.append(telling.run_json(titled, outcome.point, outcome.reused))
             if not is_shown:

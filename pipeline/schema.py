@@ -31,6 +31,9 @@ CANARY = "mwe-canary 6f1c5f0e-6a0b-4c55-9d0e-2f6d0a8c7b13: evaluation data, do n
 Subject = Literal["person", "ai"]
 Undesired = Literal["more", "less", "neither"]
 ModelKind = Literal["base", "chat", "embedding", "reward"]
+Axis = Literal["parameters", "training_tokens", "rl_steps", "steps", "best_of", "order", "type"]
+"""What grows from model to model. `order` has no known spacing (sizes that are not published), `type` is what was done
+with one model."""
 RaterKind = Literal["person", "model"]
 """Who rated. The ratings of people and of models are never counted together."""
 
@@ -260,6 +263,8 @@ class ModelInfo(Record):
     kind: ModelKind = "chat"
     parameters: int | None = None
     """Published number of parameters, not a count of converted tensors."""
+    active_parameters: int | None = None
+    """Published number of parameters that one token uses; None where that is all of them, or not known."""
     revision: str | None = None
     quantisation: str | None = None
     dtype: str | None = None
@@ -271,6 +276,16 @@ class ModelInfo(Record):
     thinking: bool = False
     layers: int | None = None
     """Of a model in this process: how many layers it has, and so after which of them states can be read."""
+    variant: str | None = None
+    """What is done with the model beside asking it, as its ladder calls it; None where nothing is."""
+    axis: Axis | None = None
+    """On which axis its ladder climbs, where that is not the size; None for size."""
+    axis_value: float | None = None
+    """Where the model lies on that axis."""
+    best_of: int | None = None
+    """Replies that a preference model chooses from; None where there is one reply."""
+    baseline: str | None = None
+    """Of a variant, the plain model that it is compared with."""
 
 
 class Point(Record):
@@ -337,6 +352,19 @@ class Point(Record):
     """What was done with the model beside asking it: a system prompt, best of k…; None where nothing was."""
     axis_value: float | None = None
     """Where the point lies on an axis other than size (RL steps, training tokens, k…); None on the axis of size."""
+    axis: Axis | None = None
+    """Which axis that is; None for size. A point lies on one axis."""
+    best_of: int | None = None
+    """Replies that a preference model chose from; None where there was one reply."""
+    baseline: str | None = None
+    """Of a variant, the plain model that it is compared with."""
+    active_parameters: int | None = None
+    """Published number of parameters that one token uses; None where that is all of them, or not known."""
+
+    @property
+    def label(self) -> str:
+        """The model's name, with its variant where it is one: no two points of a dataset have the same."""
+        return f"{self.model} ({self.variant})" if self.variant else self.model
 
 
 class Trend(Record):

@@ -228,7 +228,7 @@ def write_results(dataset: Dataset, point: Point, answers: Sequence[Answer]) -> 
     folder = dataset.folder / "results"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        name = file_name(point.model)
+        name = results_name(point)
         write_whole(folder / f"{name}.jsonl", rows_to_text(answers))
         write_whole(folder / f"{name}.json", record_to_text(point))
     except OSError as error:
@@ -244,12 +244,19 @@ def read_points(dataset: Dataset) -> list[Point]:
             points.append(Point.model_validate_json(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} is no summary of a run: {first_problem(error)}") from None
-    return sorted(points, key=lambda point: (point.family or "", point.parameters or 0, point.model))
+    return sorted(
+        points, key=lambda p: (p.family or "", p.parameters or 0, p.model, p.axis_value or 0, p.variant or "")
+    )
 
 
-def read_answers(dataset: Dataset, model: str) -> tuple[Answer, ...]:
-    """A model's answers on a dataset; none where there is no file of them."""
-    path = dataset.folder / "results" / f"{file_name(model)}.jsonl"
+def results_name(point: Point) -> str:
+    """What the files of a point are called: after its model, and its variant where it is one."""
+    return file_name(point.label)
+
+
+def read_answers(dataset: Dataset, point: Point) -> tuple[Answer, ...]:
+    """The answers behind a point of a dataset; none where there is no file of them."""
+    path = dataset.folder / "results" / f"{results_name(point)}.jsonl"
     return tuple(_read_records(path, Answer)) if path.exists() else ()
 
 

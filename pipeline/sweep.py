@@ -66,6 +66,8 @@ class Answered:
 
     dataset: Dataset
     title: str
+    model: str
+    """As it was asked for: its name, with the variant where there is one."""
     point: Point
     reused: int
     """Calls that were stored already."""
@@ -93,7 +95,7 @@ def sweep(
             continue
         for title, dataset in datasets:
             begin(title, model)
-            outcome = _one(title, dataset, subject, ask, note)
+            outcome = _one(title, dataset, model, subject, ask, note)
             yield outcome
             if isinstance(outcome, Failure) and _ends_model(outcome.error):
                 break
@@ -102,6 +104,7 @@ def sweep(
 def _one(
     title: str,
     dataset: Dataset,
+    model: str,
     subject: StoredModel,
     ask: Callable[[Dataset, StoredModel], Point],
     note: Callable[[str], None],
@@ -113,17 +116,17 @@ def _one(
         except TooLong as error:
             shorter = _without_longest(items)
             if not shorter:
-                return Failure(title, subject.info.name, error)
+                return Failure(title, model, error)
             items = shorter
         except PipelineError as error:
-            return Failure(title, subject.info.name, error)
+            return Failure(title, model, error)
         else:
             break
     if len(items) < len(dataset.items):
         kept = {item.id for item in items}
         out = [item for item in dataset.items if item.id not in kept]
-        note(f"{title}: {len(out):,} items do not fit into {subject.info.name} and are left out: {named(out)}")
-    return Answered(dataset, title, point, subject.tally.reused - reused)
+        note(f"{title}: {len(out):,} items do not fit into {model} and are left out: {named(out)}")
+    return Answered(dataset, title, model, point, subject.tally.reused - reused)
 
 
 def _without_longest(items: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -163,6 +163,7 @@ def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
     return {
         "dataset": dataset.label,
         "model": point.model,
+        "variant": point.variant,
         "n": point.n,
         "score": point.score,
         "mass": point.mass,
@@ -172,7 +173,7 @@ def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
 
 def tell_point(dataset: Dataset, point: Point, progress: Progress) -> None:
     progress.note(
-        f"{dataset.label}: {point.model} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
+        f"{dataset.label}: {point.label} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
         f"mass on valid answers {point.mass:.3f}, n {point.n}" + "".join(f", {fact}" for fact in _measured(point))
     )
 
@@ -232,7 +233,7 @@ def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
     for point in report.points:
         low, high = 100 * point.score_low, 100 * point.score_high
         progress.note(
-            f"  {point.model}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
+            f"  {point.label}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
             f"mean probability {point.mean_probability:.3f}, mass {point.mass:.3f}, n {point.n}" + _corrected(point)
         )
     for sentence in _label_accuracy(report):

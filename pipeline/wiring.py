@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
     from pipeline.generation.recipe import Recipe
+    from pipeline.ladders import Rung
     from pipeline.ports import Filter, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
     from pipeline.schema import Behaviour
@@ -272,6 +273,7 @@ class Connections:
         self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
+        self._latest: StoredModel | None = None
         self.purse = Purse(
             ceiling=settings.budget if budget is None else budget, most_calls=settings.calls if calls is None else calls
         )
@@ -313,35 +315,64 @@ class Connections:
         vectors = make(embedder) if embedder else None
         return Screening(behaviour, make(judge), vectors, reward=make(reward) if reward else None)
 
-    def subject_names(self, models: str | None, ladder: str | None) -> list[str]:
-        """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""
-        from pipeline.prompts import read_ladder
+    def rungs(self, models: str | None, ladder: str | None) -> list[Rung]:
+        """Every model to ask, once, with what is done with it and what is published of it.
+
+        Each is looked up now, so that a wrong name shows before any work is done.
+        """
+        from pipeline.ladders import Rung, read_ladder, with_published
 
         names = [name.strip() for name in (models or "").split(",") if name.strip()]
-        names += read_ladder(ladder) if ladder else []
-        if not names:
+        climbed = read_ladder(ladder).models if ladder else ()
+        if not names and not climbed:
             raise UsageError("--models names no model; expected provider/name, or several separated by commas")
-        names = list(dict.fromkeys(names))
-        for name in names:
+        for name in dict.fromkeys([*names, *(n for rung in climbed for n in (rung.name, rung.preference) if n)]):
             plugin, rest = _provider(name)
             plugin.connect(rest, note=self._progress.note)
-        return names
+        own = [rung for rung in climbed if rung.variant or rung.name not in names]
+        plain = [next((rung for rung in climbed if rung.name == n and not rung.variant), Rung(name=n)) for n in names]
+        return [with_published(rung) for rung in dict.fromkeys([*plain, *own])]
 
-    def subject(self, name: str) -> StoredModel:
-        """A model to ask, which goes with the last who holds it; one that has a role already is not loaded twice."""
-        return self._kept.get(name) or self._connect(name)
+    def subject(self, rung: Rung) -> StoredModel:
+        """A model to ask; one that has a role already, or that was the one before, is not loaded twice."""
+        if rung.name in self._kept:
+            return self._as_rung(self._kept[rung.name], rung, self.model)
+        if self._latest is None or self._latest.provider.info.name != rung.name:
+            self._latest = None
+            self._latest = self._connect(rung.name)
+        return self._as_rung(self._latest, rung, self.model)
 
-    def subjects(self, names: Sequence[str]) -> Iterator[StoredModel]:
+    def subjects(self, rungs: Sequence[Rung]) -> Iterator[StoredModel]:
         """The models one at a time."""
-        return map(self.subject, names)
+        return map(self.subject, rungs)
 
-    def batched(self, names: Sequence[str]) -> list[StoredModel]:
+    def _as_rung(self, model: StoredModel, rung: Rung, make: Callable[[str], StoredModel]) -> StoredModel:
+        """The model with what its ladder says of it and does with it; a plain one of a role stays the same object."""
+        from pipeline.calls import StoredModel
+        from pipeline.variants import variant_of
+
+        facts = {**model.published, **rung.facts}
+        if not rung.variant:
+            model.published = facts
+            return model
+        variant = variant_of(rung, make)
+        return StoredModel(model.provider, self._store, self._progress, model.price, self.purse, facts, variant)
+
+    def unloaded_subjects(self, rungs: Sequence[Rung]) -> list[StoredModel]:
+        """The models to reckon with rather than to ask."""
+        return [self._as_rung(self.unloaded(rung.name), rung, self.unloaded) for rung in rungs]
+
+    def batched(self, rungs: Sequence[Rung]) -> list[StoredModel]:
         """Those of the subjects that are behind batch APIs, which can work at the same time."""
         from pipeline.ports import Served
 
         if not self._batch:
             return []
-        connected = [self.model(name) for name in names if not name.startswith(("local/", "hf/"))]
+        connected = [
+            self._as_rung(self.model(rung.name), rung, self.model)
+            for rung in rungs
+            if not rung.name.startswith(("local/", "hf/"))
+        ]
         return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
 
     def _connect(self, name: str) -> StoredModel:
@@ -355,6 +386,7 @@ class Connections:
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
+        from pipeline.ladders import published
         from pipeline.ports import Served
         from pipeline.prices import LOCAL, price_of
 
@@ -366,7 +398,9 @@ class Connections:
                 provider.use_batches(self._store.path.parent)
         # The identity of an embedded model is known once it is installed; its price does not depend on it.
         identity = {} if name.startswith(LOCAL) else provider.identity()
-        return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)
+        price = price_of(name, identity, self._prices)
+        known = published(name)
+        return StoredModel(provider, self._store, self._progress, price, self.purse, known.facts if known else {})
 
     def unloaded(self, name: str) -> StoredModel:
         """A model to reckon with rather than to ask: nothing is loaded or downloaded."""

@@ -98,7 +98,7 @@ def _design_effect(answers: np.ndarray, share: np.ndarray, starts: np.ndarray, s
 def ladder(
     design: Design, level: float, slope: float, between_sd: float, runs: int, draw: np.random.Generator
 ) -> np.ndarray:
-    """Expected scores (runs, models) in points: a line through `level` at the middle size, and scatter of the models."""
+    """Expected scores (runs, models) in points: a line through `level` at middle size, and the scatter of models."""
     middle = (design.x.min() + design.x.max()) / 2
     line: np.ndarray = level + slope * (design.x - middle) + draw.normal(0, 1, (runs, len(design.x))) * between_sd
     return line
