@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from pipeline.report.figures import ProbeTable
 from pipeline.scaling.trend import trend
 from pipeline.schema import (
     Behaviour,
@@ -50,6 +51,8 @@ class ReportInput:
     """What labels say of the dataset: people's, then models'."""
     corrections: Mapping[str, Sequence[Correction]] = field(default_factory=dict)
     """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
+    probes: Sequence[ProbeTable] = ()
+    """What was asked beside the items, a table a probe."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -157,6 +160,14 @@ def visible(text: str) -> str:
     return "".join(
         c for c in text if c in "\n\t" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _REORDERING)
     )
+
+
+def item_tips(given: ReportInput) -> dict[str, str]:
+    """What the map of the items says of each."""
+    return {
+        f"tip-item-{i}": f"{item.text}\n{item.answer_matching_behavior.strip()} shows the behaviour"
+        for i, item in enumerate(given.items)
+    }
 
 
 def labels(items: Sequence[Item]) -> dict[str, int]:

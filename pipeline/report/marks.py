@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.report.figures import wordings
 from pipeline.report.series import Series, is_hollow
 from pipeline.scaling.common import band
 from pipeline.scaling.design import Design
@@ -59,11 +60,6 @@ def belong(number: int, drawn: Iterable[Artist]) -> None:
 def dashes(one: Series) -> Any:
     """How the line of a series is dashed."""
     return DASHES[one.way % len(DASHES)]
-
-
-def wordings(points: Sequence[Point]) -> list[str]:
-    """The wordings beside the published one that any point was asked in, sorted."""
-    return sorted({name for point in points for name in point.wordings if name != "statement"})
 
 
 def _lines(axis: Axes, one: Series, x: Sequence[float], used: Sequence[int], scale: float) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.report.canvas import COLUMN, FAINT, LINE, PAGE, SOFT, DirectLabel, name_directly, picture, place
 from pipeline.report.facts import visible
-from pipeline.report.marks import CONTROLS, belong, draw_series, wordings
+from pipeline.report.figures import wordings
+from pipeline.report.marks import CONTROLS, belong, draw_series
 from pipeline.report.series import Series, is_hollow, legible, series, short_size
 from pipeline.scaling.curves import left_out
 from pipeline.schema import Point, Report, ReportedPoint
