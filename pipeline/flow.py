@@ -15,9 +15,11 @@ Names of models become objects in wiring.py, for cli.py; nothing here prints.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
@@ -32,6 +34,9 @@ from pipeline.estimate import Estimate
 from pipeline.generation.recipe import Recipe
 from pipeline.ports import Progress, Screening
 from pipeline.publish import publish, republish, total_calls
+from pipeline.report.sweep import Anchor, Part, SweepReport
+from pipeline.report.sweep import build as build_sweep
+from pipeline.report.sweep_page import write_sweep
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
@@ -39,6 +44,7 @@ from pipeline.review.labels import read
 from pipeline.schema import Behaviour, Calls, Item, Point, Report, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
+from pipeline.statistics.concordance import Agreement, agreement
 from pipeline.training import Plan
 
 
@@ -244,3 +250,39 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
         corrections=corrected,
     )
     return write_report(given, dataset.folder)
+
+
+def sweep(
+    parts: Sequence[tuple[str, store.Dataset, Report]],
+    anchors: Sequence[store.Dataset],
+    failures: Sequence[str],
+    home: Path,
+) -> SweepReport:
+    """What the reports of many datasets (title, dataset, report) say together, and its page in `home`."""
+    found = build_sweep(
+        [Part(title, each, _page(dataset, home), _agreement(dataset, each)) for title, dataset, each in parts],
+        [
+            Anchor(each.label, each.behaviour.description if each.behaviour else each.label, points)
+            for each in anchors
+            if (points := store.read_points(each))
+        ],
+        failures,
+    )
+    write_sweep(found, home, str(home))
+    return found
+
+
+def _page(dataset: store.Dataset, home: Path) -> str:
+    """The address of a dataset's own page, relative to the sweep's."""
+    return quote(os.path.relpath(dataset.folder / "report.html", home).replace(os.sep, "/"))
+
+
+def _agreement(dataset: store.Dataset, report: Report) -> Agreement | None:
+    """How the models of a report agree item by item."""
+    return agreement(
+        {
+            point.model: {each.id: (each.log_odds, each.answer_form) for each in answers}
+            for point in report.points
+            if point.variant is None and (answers := store.read_answers(dataset, point))
+        }
+    )
