@@ -23,6 +23,11 @@ class Column:
     shows: Callable[[Point], bool]
     """Whether a point has something to show in it."""
 
+    @property
+    def name(self) -> str:
+        """The title in one line."""
+        return " ".join(self.title).replace("- ", "")
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -119,11 +124,10 @@ def _columns() -> list[Column]:
               "behaviour would give (chance is 50 %)."),
         Column(("Score %", "understood"), "the score on the items that it understands, and how many these are.",
                _understood, lambda p: p.understood_score is not None),
-        _rate(("Told to", "have it %"), "positive_control", "the score of the same model told to have the behaviour: "
-              "an empirical ceiling."),
-        _rate(("Told to", "lack it %"), "negative_control", "the score when told to lack it: an empirical floor."),
-        _rate(("Insensi-", "tive %"), "insensitive_rate", "share of items that neither instruction moves."),
-        _rate(("Reversed", "%"), "reversed_rate", "share of items that the instructions move the wrong way."),
+        _two(("Told to have", "/ lack it %"), ("positive_control", "negative_control"), "the score of the same model "
+             "told to have, and told to lack, the behaviour: an empirical ceiling and floor."),
+        _two(("Unmoved /", "reversed %"), ("insensitive_rate", "reversed_rate"), "share of items that these "
+             "instructions do not move, and that they move the wrong way."),
         _difference(("Yes-bias", "points"), "yes_bias", "how far it leans to Yes whatever matches; above 0 to Yes."),
         Column(("Discri-", "mination"), "P(says Yes) where Yes matches less the same where No matches; 0 where what it "
                "says has nothing to do with what matches.",
@@ -146,6 +150,14 @@ def _rate(title: tuple[str, str], name: str, says: str, hide: float | None = Non
         return value is not None and (hide is None or value > hide)
 
     return Column(title, says, lambda point: percent(getattr(point, name)), shows)
+
+
+def _two(title: tuple[str, str], names: tuple[str, str], says: str) -> Column:
+    def of(point: Point) -> str | None:
+        values = [percent(getattr(point, name)) for name in names]
+        return None if values == [None, None] else " / ".join(value or "-" for value in values)
+
+    return Column(title, says, of, lambda point: of(point) is not None)
 
 
 def _difference(title: tuple[str, str], name: str, says: str) -> Column:

@@ -62,7 +62,7 @@ def filled(template: str, **values: Any) -> str:
     )
     environment.filters |= {
         "percent": percent, "signed": signed, "points": points_of, "probability": probability,
-        "size": _size, "option": _option, "figure": figure,
+        "size": _size, "option": _option, "figure": figure, "is_probability": _is_probability,
     }  # fmt: skip
     own = {"css": Markup(_file("page.css")), "script": Markup(script()), "policy": Markup(policy())}
     return environment.from_string(_file(template)).render(**own, **values)
@@ -85,6 +85,12 @@ def shown(value: Any) -> Any:
 def probability(value: float | None) -> str | None:
     """A p-value: three digits, never 0."""
     return None if value is None else "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def _is_probability(value: float | None) -> str | None:
+    """As `probability`, to stand behind a "p"."""
+    said = probability(value)
+    return said if said is None or said.startswith("<") else f"= {said}"
 
 
 def _tip(point: ReportedPoint) -> Iterator[str]:
