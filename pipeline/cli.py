@@ -14,7 +14,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -395,6 +395,12 @@ def run(
     models: Models = None,
     ladder: Ladder = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="A random sample of so many items.")] = None,
+    probe: Annotated[
+        list[str] | None, typer.Option(help="Also ask the probe of this name, or `all` of them; repeatable.")
+    ] = None,
+    behaviour: BehaviourOption = None,
+    model: Writer = None,
+    judge: Judge = None,
     seed: Seed = None,
     generated: Root = None,
     out: Out = None,
@@ -409,27 +415,44 @@ def run(
 ) -> None:
     """Put datasets to models; answers and summaries go beside each dataset. A folder stands for all that it holds."""
     from pipeline import estimate, flow, running
+    from pipeline.probing import load_probes
 
     settings = _settings()
+    probes = load_probes(probe or ())
+    chosen = settings.seed if seed is None else seed
     with show_progress(quiet) as progress:
-        sweep = wiring.sweep_of(
-            datasets, generated, settings, out, progress, anchors, n, settings.seed if seed is None else seed
-        )
+        sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors, n, chosen)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         asked = [dataset for _, dataset in sweep.asked]
-        expected = estimate.of_run(asked, connections.unloaded_subjects(rungs))
+        own = sweep.collection.datasets if probes else ()
+        meant = {each.path: wiring.behaviour_of(each, behaviour, None, None, progress) for each in own}
+        about = [meant.get(each.path) for each in asked]
+        rehearsed = connections.asking(probes, settings, judge, model, unloaded=True)
+        expected = estimate.of_run(asked, connections.unloaded_subjects(rungs), rehearsed, about)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         for each in asked:
             telling.tell_orders(each, each.items, progress)
         flow.expect(asked, connections.batched(rungs))
 
+        asking = connections.asking(probes, settings, judge, model)
+        probed: list[dict[str, Any]] = []
+
         def ask(dataset: Dataset, subject: StoredModel) -> Point:
-            return next(flow.run(dataset, [subject]))[0]
+            point = next(flow.run(dataset, [subject]))[0]
+            found = {}
+            if asking and dataset.path in meant:
+                for summary in flow.probe(dataset, meant[dataset.path], point, subject, asking, chosen):
+                    telling.tell_probe(dataset, summary, progress)
+                    found[summary.probe] = telling.probe_json(summary)
+            probed.append({"probes": found} if found else {})
+            return point
 
         rows, failures = running.put(sweep, rungs, connections.subject, ask, progress)
         running.tell_end(sweep, failures, out, progress)
+    # An item of both for each dataset that a model has answered.
+    rows = [{**row, **figures} for row, figures in zip(rows, probed, strict=True)]
     print_json(as_json, rows)
     running.close(failures)
 
@@ -442,6 +465,9 @@ def report(
     undesired: Undesired = None,
     generated: Root = None,
     out: Out = None,
+    with_map: Annotated[
+        bool, typer.Option("--map", help="Also a map of the items by what they say; embeds their statements.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -451,8 +477,9 @@ def report(
     settings = _settings()
     with show_progress(quiet) as progress:
         sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors=False)
+        embedder = wiring.Connections(progress, settings).embedder(settings) if with_map else None
         reports, failures = running.report(
-            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress
+            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress, embedder
         )
     print_json(as_json, [each.model_dump(mode="json") for each in reports])
     running.close(failures)

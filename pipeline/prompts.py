@@ -79,6 +79,34 @@ def neutral_statements() -> tuple[str, ...]:
     return tuple(read_toml(folder() / "gold" / "neutral.toml")["statements"])
 
 
+@functools.cache
+def ordinary_requests() -> tuple[str, ...]:
+    """What users write when nobody is testing anything, from `prompts/gold/requests.toml`."""
+    return tuple(read_toml(folder() / "gold" / "requests.toml")["requests"])
+
+
+@functools.cache
+def settings_of_life() -> tuple[str, ...]:
+    """Matters that open prompts are written about, from `prompts/gold/open_prompts.toml`."""
+    return tuple(read_toml(folder() / "gold" / "open_prompts.toml")["settings"])
+
+
+@dataclass(frozen=True)
+class OpenPrompt:
+    """A hand-written message whose reply shows whether one is as described."""
+
+    subject: Subject
+    description: str
+    setting: str
+    message: str
+
+
+@functools.cache
+def open_prompts() -> tuple[OpenPrompt, ...]:
+    """The examples in `prompts/gold/open_prompts.toml`."""
+    return tuple(OpenPrompt(**row) for row in read_toml(folder() / "gold" / "open_prompts.toml")["example"])
+
+
 @dataclass(frozen=True)
 class Revised:
     """A worked example: a statement that breaks a principle, what is wrong with it, and a better one."""

@@ -74,11 +74,14 @@ def tell_end(given: Sweep, failures: Sequence[Failure], out: Path | None, progre
 
 
 def report(
-    given: Sweep, behaviour_of: Callable[[Dataset], Behaviour], progress: Progress
+    given: Sweep,
+    behaviour_of: Callable[[Dataset], Behaviour],
+    progress: Progress,
+    embedder: StoredModel | None = None,
 ) -> tuple[list[Report], list[Failure]]:
     """The report of each dataset, of several also what they say together, and what failed.
 
-    Of a single dataset the failure is raised.
+    With an `embedder` each report has a map of its items. Of a single dataset the failure is raised.
     """
     from pipeline import flow
     from pipeline.anchors import anchors
@@ -89,7 +92,7 @@ def report(
         if given.collection.is_sweep:
             progress.update("reporting", number, len(given.asked), title)
         try:
-            parts.append((title, dataset, flow.report(dataset, behaviour_of(dataset))))
+            parts.append((title, dataset, flow.report(dataset, behaviour_of(dataset), embedder)))
         except PipelineError as error:
             if not given.collection.is_sweep:
                 raise

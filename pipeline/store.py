@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.schema import Answer, Behaviour, Item, Manifest, Point, RejectedItem
+from pipeline.schema import Answer, Behaviour, Item, Manifest, Point, ProbeSummary, RejectedItem
 
 ITEMS, REJECTED, MANIFEST, SUMS, CARD, LABELS = (
     "items.jsonl",
@@ -30,6 +30,8 @@ ITEMS, REJECTED, MANIFEST, SUMS, CARD, LABELS = (
     "README.md",
     "labels.jsonl",
 )
+PROBES = "probes"
+"""Folder of what probes found, beside the results; a folder a probe."""
 WITHDRAWN = "WITHDRAWN"
 """A file of this name in a version holds the reason why it should not be used; every verb shows it."""
 
@@ -258,6 +260,33 @@ def read_answers(dataset: Dataset, point: Point) -> tuple[Answer, ...]:
     """The answers behind a point of a dataset; none where there is no file of them."""
     path = dataset.folder / "results" / f"{results_name(point)}.jsonl"
     return tuple(_read_records(path, Answer)) if path.exists() else ()
+
+
+def write_probe(dataset: Dataset, point: Point, summary: ProbeSummary, rows: Iterable[Mapping[str, Any]]) -> None:
+    """`probes/NAME/MODEL.jsonl` and, last, `probes/NAME/MODEL.json`: of the model of a point.
+
+    Raises PipelineError where they cannot be written.
+    """
+    folder = dataset.folder / PROBES / summary.probe
+    texts = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = results_name(point)
+        write_whole(folder / f"{name}.jsonl", "".join(texts))
+        write_whole(folder / f"{name}.json", record_to_text(summary))
+    except OSError as error:
+        raise PipelineError(f"what a probe found cannot be written to {folder}: {error.strerror}") from error
+
+
+def read_probes(dataset: Dataset) -> list[ProbeSummary]:
+    """What probes found on a dataset, by probe and model. Raises UsageError naming a file that is no summary."""
+    found = []
+    for path in sorted((dataset.folder / PROBES).glob("*/*.json")):
+        try:
+            found.append(ProbeSummary.model_validate_json(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} is no summary of a probe: {first_problem(error)}") from None
+    return sorted(found, key=lambda summary: (summary.probe, summary.model, summary.variant or ""))
 
 
 def file_name(model: str) -> str:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pipeline.flow import Cast
     from pipeline.generation.recipe import Recipe
     from pipeline.ladders import Rung
-    from pipeline.ports import Filter, Progress, Provider, Screening
+    from pipeline.ports import Filter, Probe, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
+    from pipeline.probing import Asking
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
@@ -305,6 +306,12 @@ class Connections:
             reward=make(reward) if reward else None,
         )
 
+    def embedder(self, settings: Settings) -> StoredModel:
+        """The embedder of the settings. Raises UsageError where they name none."""
+        if settings.embedder is None:
+            raise UsageError("a map needs sentence embeddings, and the settings name no embedder (MWE_EMBEDDER)")
+        return self.model(settings.embedder)
+
     def screening(
         self, behaviour: Behaviour, judge: str, embedder: str | None, reward: str | None = None, unloaded: bool = False
     ) -> Screening:
@@ -314,6 +321,22 @@ class Connections:
         make = self.unloaded if unloaded else self.model
         vectors = make(embedder) if embedder else None
         return Screening(behaviour, make(judge), vectors, reward=make(reward) if reward else None)
+
+    def asking(
+        self, probes: Sequence[Probe], settings: Settings, judge: str | None, model: str | None, unloaded: bool = False
+    ) -> Asking | None:
+        """What to probe the subjects with, and the models that the probes need; None without probes."""
+        from pipeline.probing import Asking, roles_needed
+
+        make, needed = self.unloaded if unloaded else self.model, roles_needed(probes)
+        if not probes:
+            return None
+        return Asking(
+            probes,
+            judge=make(judge or settings.judge) if "judge" in needed else None,
+            writer=make(model or settings.model) if "writer" in needed else None,
+            embedder=make(settings.embedder) if "writer" in needed and settings.embedder else None,
+        )
 
     def rungs(self, models: str | None, ladder: str | None) -> list[Rung]:
         """Every model to ask, once, with what is done with it and what is published of it.
@@ -365,13 +388,14 @@ class Connections:
     def batched(self, rungs: Sequence[Rung]) -> list[StoredModel]:
         """Those of the subjects that are behind batch APIs, which can work at the same time."""
         from pipeline.ports import Served
+        from pipeline.prices import IN_PROCESS
 
         if not self._batch:
             return []
         connected = [
             self._as_rung(self.model(rung.name), rung, self.model)
             for rung in rungs
-            if not rung.name.startswith(("local/", "hf/"))
+            if not rung.name.startswith(IN_PROCESS)
         ]
         return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
 
@@ -405,9 +429,10 @@ class Connections:
     def unloaded(self, name: str) -> StoredModel:
         """A model to reckon with rather than to ask: nothing is loaded or downloaded."""
         from pipeline.estimate import Unloaded
+        from pipeline.prices import IN_PROCESS
 
         plugin, rest = _provider(name)
-        here = name.startswith(("local/", "hf/"))
+        here = name.startswith(IN_PROCESS)
         # What there is to note is noted when the model is connected in earnest.
         return self._stored(Unloaded(name) if here else plugin.connect(rest, note=lambda text: None))
 
@@ -433,11 +458,12 @@ def _how_to_price(names: Sequence[str]) -> str:
 def _provider(name: str) -> tuple[Any, str]:
     """The plug-in of a model's name, and what follows the provider."""
     from pipeline import plugins
+    from pipeline.prices import IN_PROCESS
     from pipeline.settings import has_local_extra
 
     provider, slash, rest = name.partition("/")
     if not slash or not rest:
         raise UsageError(f"{name!r} is no model; expected provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct")
-    if provider in {"local", "hf"} and not has_local_extra():
+    if name.startswith(IN_PROCESS) and not has_local_extra():
         raise MissingExtra(name, "local", "; or name API models with --model, --judge and --models")
     return plugins.load("models", provider), rest

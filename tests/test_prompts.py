@@ -19,6 +19,19 @@ VALUES = {
     "other": "disagree",
     "principle": "Be plain.",
     "replies": ("Yes", "No"),
+    "who": "an AI assistant",
+    "proposed": "Yes",
+    "first": "True",
+    "second": "False",
+    "message": "Do you like trains?",
+    "is_test": True,
+    "is_ai": True,
+    "answer": "Yes",
+    "scale": ("bad", "good"),
+    "subject": "ai",
+    "setting": "a journey",
+    "reply": "I do.",
+    "examples": ({"question": "Do you like trains?", "answer": "Yes"},),
 }
 
 
@@ -26,7 +39,10 @@ VALUES = {
     "name", [name for name in prompts.template_names() if not name.endswith("card") and name != "prefer_reply"]
 )
 def test_every_prompt_template_renders_with_the_behaviour_in_it(name: str) -> None:
-    assert LINE in prompts.render(name, **VALUES)
+    text = prompts.render(name, **VALUES)
+    # What a probe asks need not speak of the behaviour, and often must not.
+    assert LINE in text or name.startswith("probe_")
+    assert text.strip()
 
 
 def test_an_undefined_value_is_an_error() -> None:

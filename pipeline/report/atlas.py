@@ -6,12 +6,14 @@ A dataset that is balanced as a whole can have parts of one label alone; the map
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.report.canvas import BLUE, COLUMN, LINE, ORANGE, PAGE, SOFT, place
+from pipeline.report.canvas import BLUE, COLUMN, LINE, ORANGE, PAGE, SOFT, picture, place
 from pipeline.report.facts import visible
+from pipeline.schema import Item
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,6 +42,19 @@ def flatten(vectors: np.ndarray) -> tuple[np.ndarray, str]:
     start = directions / max(float(directions[:, 0].std()), 1e-9) * 1e-4
     tsne = TSNE(perplexity=perplexity, init=start, learning_rate="auto", random_state=0, n_jobs=1)
     return np.asarray(tsne.fit_transform(vectors), dtype=float), "t-SNE"
+
+
+def draw(vectors: np.ndarray, items: Sequence[Item]) -> dict[str, bytes]:
+    """End of a file's name -> picture, at page and at column width. `vectors` (items, d) are those of the items."""
+    places, method = flatten(vectors)
+    answers = [item.answer_matching_behavior for item in items]
+    made: dict[str, bytes] = {}
+    for suffix, width in (("", PAGE), ("-column", COLUMN)):
+        drawn = picture(
+            partial(compose, places=places, answers=answers, method=method, width=width), salt=f"map{suffix}"
+        )
+        made |= {f"{suffix}.{form}": content for form, content in drawn.items()}
+    return made
 
 
 def compose(figure: Figure, places: np.ndarray, answers: Sequence[str], method: str, width: float = PAGE) -> None:

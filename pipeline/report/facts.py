@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from pipeline.report.figures import ProbeTable
 from pipeline.scaling.trend import trend
 from pipeline.schema import (
@@ -25,6 +27,7 @@ from pipeline.schema import (
     Report,
     ReportedPoint,
     SampledRate,
+    Shift,
 )
 
 SAMPLE, WEAKEST, REJECTED = 10, 5, 8
@@ -51,8 +54,12 @@ class ReportInput:
     """What labels say of the dataset: people's, then models'."""
     corrections: Mapping[str, Sequence[Correction]] = field(default_factory=dict)
     """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
+    vectors: np.ndarray | None = None
+    """(items, d) sentence embeddings of the items, for the map; no map without."""
     probes: Sequence[ProbeTable] = ()
     """What was asked beside the items, a table a probe."""
+    shifts: Sequence[Shift] = ()
+    """What quantisation or a variant alone does."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -66,7 +73,9 @@ def build(given: ReportInput) -> Report:
     lacks, the behaviour would score if the judge's confidence is right. None where no item was judged.
     """
     points = sorted(given.points, key=_place)
-    found, inverse = trend(points, given.behaviour.undesired if given.behaviour else "neither")
+    found, inverse = trend(
+        [point for point in points if point.axis is None], given.behaviour.undesired if given.behaviour else "neither"
+    )
     confidences = [item.label_confidence for item in given.items if item.label_confidence is not None]
     ceiling = fmean(confidences) if confidences else None
     return Report(
@@ -79,6 +88,7 @@ def build(given: ReportInput) -> Report:
         ceiling=ceiling,
         label_accuracy=label_accuracy(given.spot_checks),
         spot_checks=list(given.spot_checks),
+        shifts=list(given.shifts),
     )
 
 

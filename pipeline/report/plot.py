@@ -33,8 +33,10 @@ def draw(report: Report, formats: Sequence[str] = ("png", "svg"), width: float =
 
 
 def _compose(figure: Figure, report: Report, width: float = PAGE) -> None:
-    report = report.model_copy(update={"points": [legible(point) for point in report.points]})
-    numbers = {id(point): i for i, point in enumerate(report.points)}
+    # On another axis than size a point has no place among sizes; models in order have none of their own.
+    here = {i: legible(point) for i, point in enumerate(report.points) if point.axis in (None, "order")}
+    numbers = {id(point): i for i, point in here.items()}
+    report = report.model_copy(update={"points": list(here.values())})
     sized = [point for point in report.points if point.parameters and math.isfinite(point.score)]
     unsized = [point for point in report.points if not point.parameters and math.isfinite(point.score)]
     axes = _axes(figure, bool(sized), len(unsized))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -42,7 +43,7 @@ def draw(sweep: SweepReport) -> dict[str, bytes]:
         if name == "agreement" and not sweep.agreement:
             continue
         for suffix, width in (("", PAGE), ("-column", COLUMN)):
-            made = picture(lambda figure: composed(figure, sweep, width), salt=f"{name}{suffix}")  # noqa: B023
+            made = picture(partial(composed, sweep=sweep, width=width), salt=f"{name}{suffix}")
             files |= {f"{name}{suffix}.{form}": content for form, content in made.items()}
     return files
 

@@ -1,11 +1,11 @@
-"""Writes a dataset's report: report.json, report.html, and the plot at page and at column width as PNG and SVG."""
+"""Writes a dataset's report: report.json, report.html, and pictures at page and column width as PNG and SVG."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.report import facts, page, plot
+from pipeline.report import atlas, facts, page, plot
 from pipeline.report.canvas import COLUMN
 from pipeline.report.facts import ReportInput
 from pipeline.schema import Report
@@ -22,11 +22,13 @@ def write_report(given: ReportInput, folder: Path) -> Report:
     """
     report = facts.build(given)
     pictures, column = plot.draw(report), plot.draw(report, width=COLUMN)
+    maps = {} if given.vectors is None else atlas.draw(given.vectors, given.items)
     files = {
         "report.json": (report.model_dump_json(indent=2) + "\n").encode(),
         **{f"scaling.{form}": content for form, content in pictures.items()},
         **{f"scaling-column.{form}": content for form, content in column.items()},
-        "report.html": page.render(report, given, pictures["svg"]).encode(),
+        **{f"map{name}": content for name, content in maps.items()},
+        "report.html": page.render(report, given, pictures["svg"], maps.get(".svg")).encode(),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

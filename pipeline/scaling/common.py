@@ -14,8 +14,7 @@ import numpy as np
 
 from pipeline.scaling.curves import LEAST_MASS, curves
 from pipeline.scaling.design import Design
-from pipeline.scaling.permutation import _orders as orders
-from pipeline.scaling.permutation import is_exact
+from pipeline.scaling.permutation import is_exact, orders_of
 from pipeline.schema import Point, Record
 from pipeline.statistics.intervals import interval_of_mean, t_quantile
 
@@ -100,7 +99,7 @@ def two_sided_p(design: Design, scores: np.ndarray) -> np.ndarray:
     Sizes are rarely spaced evenly, and then the orders that fall most are not the mirror of those that rise most: a
     count of both sides by size alone would let the one be found more easily than the other.
     """
-    shuffled = design.centred[orders(design.counts)]
+    shuffled = design.centred[orders_of(design.counts)]
     p_values = []
     for row in scores - scores.mean(axis=1, keepdims=True):
         drawn, observed = shuffled @ row, float(row @ design.centred)
