@@ -491,6 +491,9 @@ def report(
     undesired: Undesired = None,
     generated: Root = None,
     out: Out = None,
+    with_map: Annotated[
+        bool, typer.Option("--map", help="Also a map of the items by what they say; embeds their statements.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -500,8 +503,9 @@ def report(
     settings = _settings()
     with show_progress(quiet) as progress:
         sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors=False)
+        embedder = wiring.Connections(progress, settings).embedder(settings) if with_map else None
         reports, failures = running.report(
-            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress
+            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress, embedder
         )
     print_json(as_json, [each.model_dump(mode="json") for each in reports])
     running.close(failures)

@@ -334,6 +334,12 @@ class Connections:
             reward=make(reward) if reward else None,
         )
 
+    def embedder(self, settings: Settings) -> StoredModel:
+        """The embedder of the settings. Raises UsageError where they name none."""
+        if settings.embedder is None:
+            raise UsageError("a map needs sentence embeddings, and the settings name no embedder (MWE_EMBEDDER)")
+        return self.model(settings.embedder)
+
     def screening(
         self, behaviour: Behaviour, judge: str, embedder: str | None, reward: str | None = None, unloaded: bool = False
     ) -> Screening:
