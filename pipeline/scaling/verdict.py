@@ -53,7 +53,8 @@ def levels(design: Design) -> tuple[float, float]:
 
     Below six sizes nothing turns and the slope has the whole budget: at five sizes and .025 only perfect order rejects,
     which a slope of 10 points a decade shows in half of the ladders. At six both have .025. With each further size
-    curvature needs less, since its power grows faster: a U of 20 points is found in .96 to .97 of ladders of 7, 8 and 9 sizes alike.
+    curvature needs less, since its power grows faster: a U of 20 points is found in .96 to .97 of ladders of 7, 8 and
+    9 sizes alike.
     """
     most = max(design.sizes)
     of_curvature = 0.0 if most < LEAST_SIZES else CURVATURE_LEVELS.get(most, FURTHER_LEVEL)
