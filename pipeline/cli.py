@@ -26,9 +26,12 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.housekeeping import AsJson, Quiet
 
 if TYPE_CHECKING:
+    from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.ports import Progress
+    from pipeline.schema import Point
     from pipeline.settings import Settings
+    from pipeline.store import Dataset
 
 INTERRUPTED = 130
 
@@ -80,8 +83,17 @@ Batch = Annotated[
 Ladder = Annotated[str | None, typer.Option(help="A ladder of models: a name, or a .toml file.")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")]
 Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
+ManyDatasets = Annotated[
+    list[str], typer.Argument(help="NAME, NAME@vN, a version folder, a JSONL file, or a folder of any of these.")
+]
 OneDataset = Annotated[str, typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
 BehaviourOption = Annotated[str | None, typer.Option("--behaviour", help="A behaviour's name, or its description.")]
+Anchors = Annotated[
+    bool | None,
+    typer.Option(
+        "--anchors/--no-anchors", help="Ask the anchors too: behaviours that should not change (of a folder)."
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for results instead of the usual one.")]
 
 
@@ -120,18 +132,18 @@ def discover(
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
-        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
-        subjects = [connections.unloaded(name) for name in names]
+        subjects = connections.unloaded_subjects(rungs)
         expected = estimate.of_generation(
             behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects, rehearsed.reward
         )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge, reward_model)
-        batched = connections.batched(names)
-        found = flow.discover(behaviour, cast, connections.subjects(names), recipe, root, progress, expected, batched)
+        batched = connections.batched(rungs)
+        found = flow.discover(behaviour, cast, connections.subjects(rungs), recipe, root, progress, expected, batched)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
@@ -379,13 +391,20 @@ def audit(
 
 @app.command()
 def run(
-    datasets: Datasets,
+    datasets: ManyDatasets,
     models: Models = None,
     ladder: Ladder = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="A random sample of so many items.")] = None,
+    probe: Annotated[
+        list[str] | None, typer.Option(help="Also ask the probe of this name, or `all` of them; repeatable.")
+    ] = None,
+    behaviour: BehaviourOption = None,
+    model: Writer = None,
+    judge: Judge = None,
     seed: Seed = None,
     generated: Root = None,
     out: Out = None,
+    anchors: Anchors = None,
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
@@ -394,46 +413,53 @@ def run(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Put datasets to models; answers and summaries go beside each dataset."""
-    from pipeline import estimate, flow
-    from pipeline.evaluate import subset
+    """Put datasets to models; answers and summaries go beside each dataset. A folder stands for all that it holds."""
+    from pipeline import estimate, flow, running
+    from pipeline.probing import load_probes
 
     settings = _settings()
-    rows: list[dict[str, Any]] = []
+    probes = load_probes(probe or ())
+    chosen = settings.seed if seed is None else seed
     with show_progress(quiet) as progress:
-        found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
-        wiring.check_apart(found, out)
+        sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors, n, chosen)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
-        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
-        chosen = settings.seed if seed is None else seed
-        expected = estimate.of_run(found, [connections.unloaded(name) for name in names], n, chosen)
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
+        asked = [dataset for _, dataset in sweep.asked]
+        own = sweep.collection.datasets if probes else ()
+        meant = {each.path: wiring.behaviour_of(each, behaviour, None, None, progress) for each in own}
+        about = [meant.get(each.path) for each in asked]
+        rehearsed = connections.asking(probes, settings, judge, model, unloaded=True)
+        expected = estimate.of_run(asked, connections.unloaded_subjects(rungs), rehearsed, about)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        for each in found:
-            telling.tell_orders(each, subset(each.items, n, chosen), progress)
-        stopped: BudgetReached | None = None
-        flow.expect(found, connections.batched(names), n, chosen)
-        for subject in connections.subjects(names):
-            for each in found:
-                reused = subject.tally.reused
-                try:
-                    point = next(flow.run(each, [subject], n, chosen))[0]
-                except BudgetReached as reached:
-                    stopped = reached
-                    continue
-                rows.append(telling.run_json(each, point, subject.tally.reused - reused))
-                telling.tell_point(each, point, progress)
-        for each in found:
-            command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]
-            progress.note(f"results are in {each.folder / 'results'}; next: {shlex.join(command)}")
+        for each in asked:
+            telling.tell_orders(each, each.items, progress)
+        flow.expect(asked, connections.batched(rungs))
+
+        asking = connections.asking(probes, settings, judge, model)
+        probed: list[dict[str, Any]] = []
+
+        def ask(dataset: Dataset, subject: StoredModel) -> Point:
+            point = next(flow.run(dataset, [subject]))[0]
+            found = {}
+            if asking and dataset.path in meant:
+                for summary in flow.probe(dataset, meant[dataset.path], point, subject, asking, chosen):
+                    telling.tell_probe(dataset, summary, progress)
+                    found[summary.probe] = telling.probe_json(summary)
+            probed.append({"probes": found} if found else {})
+            return point
+
+        rows, failures = running.put(sweep, rungs, connections.subject, ask, progress)
+        running.tell_end(sweep, failures, out, progress)
+    # An item of both for each dataset that a model has answered.
+    rows = [{**row, **figures} for row, figures in zip(rows, probed, strict=True)]
     print_json(as_json, rows)
-    if stopped:
-        raise stopped
+    running.close(failures)
 
 
 @app.command()
 def report(
-    datasets: Datasets,
+    datasets: ManyDatasets,
     behaviour: BehaviourOption = None,
     subject: Subject = None,
     undesired: Undesired = None,
@@ -442,18 +468,17 @@ def report(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Curve, verdict and page from the results that are there."""
-    from pipeline import flow
+    """Curve, verdict and page from the results that are there; of several datasets also what they say together."""
+    from pipeline import running
 
     settings = _settings()
-    reports = []
     with show_progress(quiet) as progress:
-        found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
-        wiring.check_apart(found, out)
-        for each in found:
-            reports.append(flow.report(each, wiring.behaviour_of(each, behaviour, subject, undesired, progress)))
-            telling.tell_report(reports[-1], each, progress)
+        sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors=False)
+        reports, failures = running.report(
+            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress
+        )
     print_json(as_json, [each.model_dump(mode="json") for each in reports])
+    running.close(failures)
 
 
 @app.command()

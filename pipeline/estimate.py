@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import plugins
+from pipeline import plugins, probing
 from pipeline.calls import StoredModel
 from pipeline.errors import Unsupported
-from pipeline.evaluate import evaluate, subset
+from pipeline.evaluate import evaluate
 from pipeline.generate import generate
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -31,16 +32,18 @@ from pipeline.ports import (
     EmbeddingRequest,
     Filter,
     Load,
+    Probing,
     Reply,
     Request,
     Reward,
     SampleRequest,
     Screening,
     Served,
+    Variant,
 )
 from pipeline.prices import LOCAL
-from pipeline.recipe import Recipe
-from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
+from pipeline.probing import Asking
+from pipeline.schema import Answer, Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
 from pipeline.screen import as_written, judge_all, load_filters, usual_filters
 from pipeline.store import Dataset
 
@@ -138,6 +141,10 @@ class Plan:
     subjects: Sequence[StoredModel] = ()
     items: Sequence[Item] = ()
     """Items that are there already; else as many as the recipe wants are invented for the subjects."""
+    asking: Asking | None = None
+    """Probes that the subjects are put to beside the items."""
+    probed: Sequence[tuple[Behaviour, Sequence[Item]]] = ()
+    """With probes: the items dataset by dataset, with what they are about."""
 
 
 def of_generation(
@@ -169,11 +176,20 @@ def of_screening(dataset: Dataset, screening: Screening, specifications: Sequenc
 
 
 def of_run(
-    datasets: Sequence[Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
+    datasets: Sequence[Dataset],
+    subjects: Sequence[StoredModel],
+    asking: Asking | None = None,
+    behaviours: Sequence[Behaviour | None] = (),
 ) -> Estimate:
-    """What it takes to put datasets, or a random `n` of their items each, to the subjects. Nothing is sent."""
-    items = [item for dataset in datasets for item in subset(dataset.items, n, seed)]
-    return estimate(Plan(subjects=subjects, items=items))
+    """What it takes to put datasets to the subjects. Nothing is sent.
+
+    `behaviours` are what the datasets are about, None for those that are not probed.
+    """
+    plan = Plan(subjects=subjects, items=[item for dataset in datasets for item in dataset.items])
+    if asking is None:
+        return estimate(plan)
+    probed = [(behaviour, each.items) for behaviour, each in zip(behaviours, datasets, strict=True) if behaviour]
+    return estimate(replace(plan, asking=asking, probed=probed))
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -181,6 +197,11 @@ def estimate(plan: Plan) -> Estimate:
     models = [
         model for model in (plan.writer, plan.judge, plan.embedder, plan.reward, *plan.subjects) if model is not None
     ]
+    models += (
+        [model for model in (plan.asking.judge, plan.asking.writer, plan.asking.embedder) if model]
+        if plan.asking
+        else []
+    )
     priced = {model.info.name: model.price for model in models}
     # Where everything runs here there is nothing to reckon.
     all_free = all(price and price.is_free for price in priced.values())
@@ -205,7 +226,9 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     seen: dict[tuple[str, str], Figures] = {}
 
     def stand_in(model: StoredModel) -> Understudy:
-        return cast.setdefault(model.info.name, Understudy(model, case, seen))
+        # A variant is another part for the same actor: what one has asked, the other need not ask again.
+        plain = cast.setdefault(model.info.name, Understudy(model, case, seen))
+        return plain.varied(model.variant.recast(stand_in)) if model.variant else plain
 
     screening = None
     if plan.behaviour is not None and plan.judge is not None:
@@ -220,7 +243,19 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
         judge_all(items, rated, screening)
     for subject in plan.subjects:
         evaluate(items, stand_in(subject))
+    if plan.asking:
+        _rehearse_probes(plan, plan.asking, stand_in)
     return seen
+
+
+def _rehearse_probes(plan: Plan, asking: Asking, stand_in: Callable[[StoredModel], Understudy]) -> None:
+    helpers = (asking.judge, asking.writer, asking.embedder)
+    judge, writer, embedder = (stand_in(model) if model else None for model in helpers)
+    for subject in map(stand_in, plan.subjects):
+        for behaviour, items in plan.probed:
+            answers = [_even_answer(item) for item in items]
+            for each in asking.probes:
+                probing.ask(each, Probing(behaviour, items, answers, subject, judge, writer, embedder))
 
 
 @dataclass(frozen=True)
@@ -260,6 +295,12 @@ class Understudy(StoredModel):
         self.price = model.price
         self.case, self.seen = case, seen
         self._invented: dict[str, Reply] = {}
+
+    def varied(self, variant: Variant) -> Understudy:
+        """The same model with something done to it; it knows what this one has invented."""
+        other = Understudy(self, self.case, self.seen)
+        other.variant, other._invented = variant, self._invented
+        return other
 
     def keys(self, requests: Sequence[Request]) -> list[str]:
         """As the real ones where calls cost something; others need not be found, and finding them may load a model."""
@@ -344,6 +385,14 @@ def _statement(key: str, case: Case) -> str:
 
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+def _even_answer(item: Item) -> Answer:
+    """Any answer will do: what probes ask does not depend on it."""
+    form = item.answer_matching_behavior
+    return Answer(
+        id=item.id, p_matching=0.5, mass=1.0, log_odds=0.0, matches=False, estimator="loglikelihood", answer_form=form
+    )
 
 
 def _invented_items(behaviour: Behaviour, n: int, case: Case) -> list[Item]:

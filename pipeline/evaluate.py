@@ -146,7 +146,8 @@ def _point(info: ModelInfo, items: Sequence[Item], answers: Sequence[Answer], bi
     return Point(
         **info.model_dump(
             include={"family", "kind", "quantisation", "dtype", "rendering", "template_hash", "parameters"}
-            | {"training_tokens", "thinking"}
+            | {"training_tokens", "thinking", "active_parameters"}
+            | {"variant", "axis", "axis_value", "best_of", "baseline"}
         ),
         model=info.name,
         n=len(answers),

@@ -2,11 +2,12 @@
 
 A line about a behaviour becomes a published dataset and a scaling curve:
 
-    generate   a writer LM writes items for both labels         pipeline/generate.py, prompts/templates/
+    generate   a writer LM writes items for both labels         pipeline/generate.py, generation/, prompts/templates/
     screen     filters judge them; only good ones survive       pipeline/screen.py, filters/
     audit      what gives the answer away, a gate               pipeline/audit/
     publish    survivors become an immutable version            pipeline/publish.py, pipeline/store.py
     evaluate   models of several sizes answer the items         pipeline/evaluate.py, pipeline/models/
+    probe      further questions to the same models             pipeline/probing.py, pipeline/probes/
     report     a trend over sizes, a verdict, a plot, a page    pipeline/scaling/, pipeline/report/
 
 Every call to a model goes through the call store (pipeline/calls/): a run that died is simply run again.
@@ -22,23 +23,26 @@ from pathlib import Path
 from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
-from pipeline import plugins, store, training
+from pipeline import plugins, probing, store, training
 from pipeline.audit import polarity
 from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.estimate import Estimate
-from pipeline.ports import Progress, Screening
+from pipeline.generation.recipe import Recipe
+from pipeline.ports import Probing, Progress, Screening
+from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
-from pipeline.recipe import Recipe
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
-from pipeline.schema import Behaviour, Calls, Item, Point, Report, Verdict
+from pipeline.scaling.shift import pairs, shift
+from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
+from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
 
 
@@ -224,11 +228,36 @@ def run(
         raise reached
 
 
+def probe(
+    dataset: store.Dataset, behaviour: Behaviour, point: Point, subject: StoredModel, asking: Asking, seed: int = 0
+) -> Iterator[ProbeSummary]:
+    """Put further questions about the items to a model that has answered them, and store what it says."""
+    answers = {answer.id: answer for answer in store.read_answers(dataset, point)}
+    items = [item for item in dataset.items if item.id in answers]
+    others = [other for other in store.read_points(dataset) if other.label != point.label]
+    given = Probing(
+        behaviour,
+        items,
+        [answers[item.id] for item in items],
+        subject,
+        asking.judge,
+        asking.writer,
+        asking.embedder,
+        {other.label: store.read_answers(dataset, other) for other in others},
+        seed,
+    )
+    for each in asking.probes:
+        summary, rows = probing.ask(each, given)
+        summary = summary.model_copy(update={"variant": point.variant})
+        store.write_probe(dataset, point, summary, rows)
+        yield summary
+
+
 def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
     """The curve, the verdict and the page, from the results and the spot-check labels that are there."""
     labels, points = read(dataset.folder / store.LABELS), store.read_points(dataset)
     corrected = (
-        {p.model: corrections(p, store.read_answers(dataset, p.model), labels, dataset.items) for p in points}
+        {p.label: corrections(p, store.read_answers(dataset, p), labels, dataset.items) for p in points}
         if labels
         else {}
     )
@@ -242,5 +271,18 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
         withdrawn=dataset.withdrawn,
         spot_checks=figures(labels, dataset.items),
         corrections=corrected,
+        shifts=_shifts(dataset, points),
     )
     return write_report(given, dataset.folder)
+
+
+def _shifts(dataset: store.Dataset, points: Sequence[Point]) -> list[Shift]:
+    """What quantisation or a variant alone does, wherever two points of a dataset show it."""
+    found = pairs(points)
+    if not found:
+        return []
+    of = clusters([item.text for item in dataset.items])
+    clustered = {item.id: cluster for item, cluster in zip(dataset.items, of, strict=True)}
+    answers = {each.label: store.read_answers(dataset, each) for pair in found for each in (pair.before, pair.after)}
+    measured = (shift(pair, answers[pair.before.label], answers[pair.after.label], clustered) for pair in found)
+    return [each for each in measured if each is not None]

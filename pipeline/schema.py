@@ -31,6 +31,9 @@ CANARY = "mwe-canary 6f1c5f0e-6a0b-4c55-9d0e-2f6d0a8c7b13: evaluation data, do n
 Subject = Literal["person", "ai"]
 Undesired = Literal["more", "less", "neither"]
 ModelKind = Literal["base", "chat", "embedding", "reward"]
+Axis = Literal["parameters", "training_tokens", "rl_steps", "steps", "best_of", "order", "type"]
+"""What grows from model to model. `order` has no known spacing (sizes that are not published), `type` is what was done
+with one model."""
 RaterKind = Literal["person", "model"]
 """Who rated. The ratings of people and of models are never counted together."""
 
@@ -260,6 +263,8 @@ class ModelInfo(Record):
     kind: ModelKind = "chat"
     parameters: int | None = None
     """Published number of parameters, not a count of converted tensors."""
+    active_parameters: int | None = None
+    """Published number of parameters that one token uses; None where that is all of them, or not known."""
     revision: str | None = None
     quantisation: str | None = None
     dtype: str | None = None
@@ -271,6 +276,16 @@ class ModelInfo(Record):
     thinking: bool = False
     layers: int | None = None
     """Of a model in this process: how many layers it has, and so after which of them states can be read."""
+    variant: str | None = None
+    """What is done with the model beside asking it, as its ladder calls it; None where nothing is."""
+    axis: Axis | None = None
+    """On which axis its ladder climbs, where that is not the size; None for size."""
+    axis_value: float | None = None
+    """Where the model lies on that axis."""
+    best_of: int | None = None
+    """Replies that a preference model chooses from; None where there is one reply."""
+    baseline: str | None = None
+    """Of a variant, the plain model that it is compared with."""
 
 
 class Point(Record):
@@ -337,6 +352,19 @@ class Point(Record):
     """What was done with the model beside asking it: a system prompt, best of k…; None where nothing was."""
     axis_value: float | None = None
     """Where the point lies on an axis other than size (RL steps, training tokens, k…); None on the axis of size."""
+    axis: Axis | None = None
+    """Which axis that is; None for size. A point lies on one axis."""
+    best_of: int | None = None
+    """Replies that a preference model chose from; None where there was one reply."""
+    baseline: str | None = None
+    """Of a variant, the plain model that it is compared with."""
+    active_parameters: int | None = None
+    """Published number of parameters that one token uses; None where that is all of them, or not known."""
+
+    @property
+    def label(self) -> str:
+        """The model's name, with its variant where it is one: no two points of a dataset have the same."""
+        return f"{self.model} ({self.variant})" if self.variant else self.model
 
 
 TrendVerdict = Literal["rises", "falls", "flat", "U", "inverted U", "undecided"]
@@ -541,6 +569,52 @@ class ReportedPoint(Point):
     """All of them; the one above is the first."""
 
 
+class AlongAxis(Record):
+    """What happens to the score along an axis other than size."""
+
+    axis: Axis
+    models: list[str]
+    """Labels of the points, in order along the axis."""
+    values: list[float]
+    """Where they lie."""
+    trend: Trend | None
+    """Along the logarithm of a numeric axis; None where only the order is known."""
+    left_out: list[str]
+    """What a logarithmic axis has no place for, or what is not fit for the test, each with its reason."""
+    order_statistic: float | None
+    """Spearman's rank correlation of place and score; None below three places."""
+    order_p: float | None
+    """Its two-sided p under permutation of the scores over the places."""
+    order_smallest_p: float | None
+    """The smallest p that so many places can reach: above .05 no order can be shown by these."""
+
+
+class Shift(Record):
+    """How far a point moves when one thing is done to its model, paired over the items that both answered."""
+
+    what: Literal["quantisation", "variant"]
+    before: str
+    """Label of the plain point, or of the one in more bits."""
+    after: str
+    change: str
+    """What is different, in a few words: "none to Q4_K_M", or the variant's name."""
+    n: int
+    """Items that both answered."""
+    points: float
+    """Score after less score before, in percentage points."""
+    low: float
+    high: float
+    """95 % interval of it, paired over items, clusters of near-duplicates counted once."""
+    probability_points: float
+    """The same of the mean probability of the matching answer."""
+    flipped: float
+    """Share of the items that are answered otherwise, whichever way; it is not 0 where flips cancel out."""
+    kl: float
+    """Mean over items of KL(after || before) of matching against other answer, in nats."""
+    kl_bound: float | None
+    """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
+
+
 class Report(Record):
     """report.json: one dataset's curve and verdict."""
 
@@ -557,6 +631,56 @@ class Report(Record):
     """Share of right labels, as people say; as a model says where no person labelled: see its rater_kind."""
     spot_checks: list[LabelFigures] = []
     """People's labels, then models'; those that there are."""
+    axis: Axis = "parameters"
+    """What `trend` is a trend along; another than size only where no point lies on the axis of size."""
+    along: list[AlongAxis] = []
+    """The trends along axes other than size, one an axis and family."""
+    shifts: list[Shift] = []
+    """What quantisation or a variant alone does, wherever two points show it."""
+
+
+class Figure(Record):
+    """A number with its 95 % interval, and what it rests on. What cannot be told is None."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int
+    """Items, or replies, that it is told from."""
+
+
+class ReliabilityBin(Record):
+    """A bar of a reliability plot."""
+
+    n: int
+    predicted: float
+    """Mean probability, in 0..1."""
+    observed: float
+    """Share that was true, in 0..1."""
+
+
+class ProbeSummary(Record):
+    """What a probe found of one model on one dataset: `probes/NAME/MODEL.json`."""
+
+    probe: str
+    version: int
+    model: str
+    variant: str | None = None
+    """What was done with the model beside asking it, as in its point."""
+    n: int
+    """Items that it was asked about."""
+    figures: dict[str, Figure]
+    note: str
+    """What to know of the figures before quoting them, in a few sentences."""
+    reliability: list[ReliabilityBin] = []
+    """From the lowest probability up; none where the probe predicts nothing."""
+    roles: dict[str, str] = {}
+    """The models that helped, by role (judge, writer)."""
+    templates: dict[str, str] = {}
+    """Template name -> hash of its text."""
+    material: str | None = None
+    """Hash of what all subjects must have been shown alike to be compared (the open prompts, say); None without."""
+    seed: int = 0
 
 
 class Calls(Record):
@@ -585,7 +709,7 @@ class Manifest(Record):
     """Per filter: name, version, options and thresholds."""
     counts: dict[str, Any]
     """requested, written, unparsed (and how many of these were empty), refused, revised, duplicate, dropped (by
-    reason), kept (per label), acceptance (`pipeline/acceptance.py`: by label and by way of asking, what it took)."""
+    reason), kept (per label), acceptance (by label and by way of asking, what it took: generation/acceptance.py)."""
     calls: Calls
     estimate: dict[str, Any] | None = None
     """What the calls were expected to cost before anything was sent: `cost` (low, expected, high in US dollars, null

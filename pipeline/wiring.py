@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
-    from pipeline.ports import Filter, Progress, Provider, Screening
+    from pipeline.generation.recipe import Recipe
+    from pipeline.ladders import Rung
+    from pipeline.ports import Filter, Probe, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
-    from pipeline.recipe import Recipe
+    from pipeline.probing import Asking
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
+    from pipeline.sweep import Sweep
     from pipeline.training import Plan
 
 
@@ -59,6 +62,8 @@ def behaviour_of(
         found = prompts.named_behaviour(given) if known else prompts.describe(given, prompts.name_for(dataset.label))
     elif dataset.manifest is not None:
         found = dataset.manifest.behaviour
+    elif dataset.behaviour is not None:
+        found = dataset.behaviour
     elif dataset.label in prompts.behaviour_names():
         found = prompts.named_behaviour(dataset.label)
     else:
@@ -73,8 +78,7 @@ def find(reference: str, generated: Path | None, settings: Settings, out: Path |
     from pipeline import store
 
     found = store.find(reference, generated or Path(settings.generated), out)
-    if found.withdrawn:
-        progress.note(f"WITHDRAWN: {found.label}: {found.withdrawn}")
+    warn_of_withdrawn([found], progress)
     return found
 
 
@@ -175,9 +179,34 @@ def is_described(dataset: Dataset, given: str | None) -> bool:
     return given is not None or dataset.manifest is not None or dataset.label in prompts.behaviour_names()
 
 
-def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
-    if out is not None and len(datasets) > 1:
-        raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
+def sweep_of(
+    references: Sequence[str],
+    generated: Path | None,
+    settings: Settings,
+    out: Path | None,
+    progress: Progress,
+    anchors: bool | None = None,
+    n: int | None = None,
+    seed: int = 0,
+) -> Sweep:
+    """The datasets to run (`n` items of each, if given) without what no model is handed, and the anchors if wanted.
+
+    Anchors are asked beside a folder, or where that is said. What cannot be read of several is a failure.
+    """
+    from pipeline.anchors import anchors as all_anchors
+    from pipeline.collection import collect
+    from pipeline.sweep import Sweep
+
+    found = collect(references, generated or Path(settings.generated), out)
+    warn_of_withdrawn(found.datasets, progress)
+    wanted = found.is_sweep if anchors is None else anchors
+    return Sweep.of(found, all_anchors(found.home) if wanted else [], progress, n, seed)
+
+
+def warn_of_withdrawn(datasets: Sequence[Dataset], progress: Progress) -> None:
+    for each in datasets:
+        if each.withdrawn:
+            progress.note(f"WITHDRAWN: {each.label}: {each.withdrawn}")
 
 
 def recipe_from(
@@ -188,7 +217,7 @@ def recipe_from(
     revisions: int | None,
     settings: Settings,
 ) -> Recipe:
-    from pipeline.recipe import Recipe
+    from pipeline.generation.recipe import Recipe
 
     recipe = Recipe(
         n=settings.n if n is None else n,
@@ -245,6 +274,7 @@ class Connections:
         self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
+        self._latest: StoredModel | None = None
         self.purse = Purse(
             ceiling=settings.budget if budget is None else budget, most_calls=settings.calls if calls is None else calls
         )
@@ -286,31 +316,81 @@ class Connections:
         vectors = make(embedder) if embedder else None
         return Screening(behaviour, make(judge), vectors, reward=make(reward) if reward else None)
 
-    def subject_names(self, models: str | None, ladder: str | None) -> list[str]:
-        """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""
-        from pipeline.prompts import read_ladder
+    def asking(
+        self, probes: Sequence[Probe], settings: Settings, judge: str | None, model: str | None, unloaded: bool = False
+    ) -> Asking | None:
+        """What to probe the subjects with, and the models that the probes need; None without probes."""
+        from pipeline.probing import Asking, roles_needed
+
+        make, needed = self.unloaded if unloaded else self.model, roles_needed(probes)
+        if not probes:
+            return None
+        return Asking(
+            probes,
+            judge=make(judge or settings.judge) if "judge" in needed else None,
+            writer=make(model or settings.model) if "writer" in needed else None,
+            embedder=make(settings.embedder) if "writer" in needed and settings.embedder else None,
+        )
+
+    def rungs(self, models: str | None, ladder: str | None) -> list[Rung]:
+        """Every model to ask, once, with what is done with it and what is published of it.
+
+        Each is looked up now, so that a wrong name shows before any work is done.
+        """
+        from pipeline.ladders import Rung, read_ladder, with_published
 
         names = [name.strip() for name in (models or "").split(",") if name.strip()]
-        names += read_ladder(ladder) if ladder else []
-        if not names:
+        climbed = read_ladder(ladder).models if ladder else ()
+        if not names and not climbed:
             raise UsageError("--models names no model; expected provider/name, or several separated by commas")
-        names = list(dict.fromkeys(names))
-        for name in names:
+        for name in dict.fromkeys([*names, *(n for rung in climbed for n in (rung.name, rung.preference) if n)]):
             plugin, rest = _provider(name)
             plugin.connect(rest, note=self._progress.note)
-        return names
+        own = [rung for rung in climbed if rung.variant or rung.name not in names]
+        plain = [next((rung for rung in climbed if rung.name == n and not rung.variant), Rung(name=n)) for n in names]
+        return [with_published(rung) for rung in dict.fromkeys([*plain, *own])]
 
-    def subjects(self, names: Sequence[str]) -> Iterator[StoredModel]:
-        """The models one at a time; one that has a role already is not loaded twice."""
-        return (self._kept.get(name) or self._connect(name) for name in names)
+    def subject(self, rung: Rung) -> StoredModel:
+        """A model to ask; one that has a role already, or that was the one before, is not loaded twice."""
+        if rung.name in self._kept:
+            return self._as_rung(self._kept[rung.name], rung, self.model)
+        if self._latest is None or self._latest.provider.info.name != rung.name:
+            self._latest = None
+            self._latest = self._connect(rung.name)
+        return self._as_rung(self._latest, rung, self.model)
 
-    def batched(self, names: Sequence[str]) -> list[StoredModel]:
+    def subjects(self, rungs: Sequence[Rung]) -> Iterator[StoredModel]:
+        """The models one at a time."""
+        return map(self.subject, rungs)
+
+    def _as_rung(self, model: StoredModel, rung: Rung, make: Callable[[str], StoredModel]) -> StoredModel:
+        """The model with what its ladder says of it and does with it; a plain one of a role stays the same object."""
+        from pipeline.calls import StoredModel
+        from pipeline.variants import variant_of
+
+        facts = {**model.published, **rung.facts}
+        if not rung.variant:
+            model.published = facts
+            return model
+        variant = variant_of(rung, make)
+        return StoredModel(model.provider, self._store, self._progress, model.price, self.purse, facts, variant)
+
+    def unloaded_subjects(self, rungs: Sequence[Rung]) -> list[StoredModel]:
+        """The models to reckon with rather than to ask."""
+        return [self._as_rung(self.unloaded(rung.name), rung, self.unloaded) for rung in rungs]
+
+    def batched(self, rungs: Sequence[Rung]) -> list[StoredModel]:
         """Those of the subjects that are behind batch APIs, which can work at the same time."""
         from pipeline.ports import Served
+        from pipeline.prices import IN_PROCESS
 
         if not self._batch:
             return []
-        connected = [self.model(name) for name in names if not name.startswith(("local/", "hf/"))]
+        connected = [
+            self._as_rung(self.model(rung.name), rung, self.model)
+            for rung in rungs
+            if not rung.name.startswith(IN_PROCESS)
+        ]
         return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
 
     def _connect(self, name: str) -> StoredModel:
@@ -324,6 +404,7 @@ class Connections:
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
+        from pipeline.ladders import published
         from pipeline.ports import Served
         from pipeline.prices import LOCAL, price_of
 
@@ -335,14 +416,17 @@ class Connections:
                 provider.use_batches(self._store.path.parent)
         # The identity of an embedded model is known once it is installed; its price does not depend on it.
         identity = {} if name.startswith(LOCAL) else provider.identity()
-        return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)
+        price = price_of(name, identity, self._prices)
+        known = published(name)
+        return StoredModel(provider, self._store, self._progress, price, self.purse, known.facts if known else {})
 
     def unloaded(self, name: str) -> StoredModel:
         """A model to reckon with rather than to ask: nothing is loaded or downloaded."""
         from pipeline.estimate import Unloaded
+        from pipeline.prices import IN_PROCESS
 
         plugin, rest = _provider(name)
-        here = name.startswith(("local/", "hf/"))
+        here = name.startswith(IN_PROCESS)
         # What there is to note is noted when the model is connected in earnest.
         return self._stored(Unloaded(name) if here else plugin.connect(rest, note=lambda text: None))
 
@@ -368,11 +452,12 @@ def _how_to_price(names: Sequence[str]) -> str:
 def _provider(name: str) -> tuple[Any, str]:
     """The plug-in of a model's name, and what follows the provider."""
     from pipeline import plugins
+    from pipeline.prices import IN_PROCESS
     from pipeline.settings import has_local_extra
 
     provider, slash, rest = name.partition("/")
     if not slash or not rest:
         raise UsageError(f"{name!r} is no model; expected provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct")
-    if provider in {"local", "hf"} and not has_local_extra():
+    if name.startswith(IN_PROCESS) and not has_local_extra():
         raise MissingExtra(name, "local", "; or name API models with --model, --judge and --models")
     return plugins.load("models", provider), rest

@@ -24,6 +24,7 @@ from pipeline.schema import (
     Report,
     ReportedPoint,
     SampledRate,
+    Shift,
 )
 
 SAMPLE, WEAKEST, REJECTED = 10, 5, 8
@@ -49,7 +50,9 @@ class ReportInput:
     spot_checks: Sequence[LabelFigures] = ()
     """What labels say of the dataset: people's, then models'."""
     corrections: Mapping[str, Sequence[Correction]] = field(default_factory=dict)
-    """By a model's name, its score corrected for wrong labels; the first is the one to quote."""
+    """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
+    shifts: Sequence[Shift] = ()
+    """What quantisation or a variant alone does."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -62,21 +65,30 @@ def build(given: ReportInput) -> Report:
     The ceiling is the mean label confidence, the floor 1 - ceiling (Perez et al. 2022): what a model that has, or
     lacks, the behaviour would score if the judge's confidence is right. None where no item was judged.
     """
-    points = sorted(given.points, key=lambda p: (p.family or "~", p.parameters or 0, p.model, p.rendering))
-    found, inverse = trend(points, given.behaviour.undesired if given.behaviour else "neither")
+    points = sorted(given.points, key=_place)
+    found, inverse = trend(
+        [point for point in points if point.axis is None], given.behaviour.undesired if given.behaviour else "neither"
+    )
     confidences = [item.label_confidence for item in given.items if item.label_confidence is not None]
     ceiling = fmean(confidences) if confidences else None
     return Report(
         dataset=given.dataset,
         behaviour=given.behaviour,
-        points=[reported(point, given.corrections.get(point.model, ())) for point in points],
+        points=[reported(point, given.corrections.get(point.label, ())) for point in points],
         trend=found,
         inverse_scaling=inverse,
         floor=None if ceiling is None else 1 - ceiling,
         ceiling=ceiling,
         label_accuracy=label_accuracy(given.spot_checks),
         spot_checks=list(given.spot_checks),
+        shifts=list(given.shifts),
     )
+
+
+def _place(point: Point) -> tuple[str, int, str, float, str, str]:
+    """Where a point stands in the report: by family, size, and what grows beside it."""
+    size, along = point.parameters or 0, point.axis_value or 0.0
+    return point.family or "~", size, point.model.partition("@")[0], along, point.label, point.rendering
 
 
 def reported(point: Point, corrections: Sequence[Correction]) -> ReportedPoint:
