@@ -247,7 +247,7 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     items = list(plan.items)
     if screening and plan.behaviour and plan.writer and plan.recipe:
         generate(plan.behaviour, stand_in(plan.writer), screening, rated, plan.recipe)
-        items = _invented_items(plan.behaviour, plan.recipe.n, case)
+        items = invented_items(plan.behaviour, plan.recipe.n, case)
     elif screening:
         judge_all(items, rated, screening)
     for subject in plan.subjects:
@@ -405,7 +405,8 @@ def _even_answer(item: Item) -> Answer:
     )
 
 
-def _invented_items(behaviour: Behaviour, n: int, case: Case) -> list[Item]:
+def invented_items(behaviour: Behaviour, n: int, case: Case = "expected") -> list[Item]:
+    """Items of the behaviour's format that say nothing, as long as such items are, to reckon with."""
     form = plugins.load("formats", behaviour.format)
     texts = [_statement(fingerprint(i), case) for i in range(n)]
     items = [form.parse(text, form.LABELS[i % len(form.LABELS)], behaviour) for i, text in enumerate(texts)]

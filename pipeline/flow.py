@@ -39,6 +39,7 @@ from pipeline.generation.recipe import Recipe
 from pipeline.ports import EmbeddingModel, Probing, Progress, Screening
 from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
+from pipeline.registration import registered
 from pipeline.report.figures import probe_tables
 from pipeline.report.sweep import Anchor, Part, SweepReport
 from pipeline.report.sweep import build as build_sweep
@@ -306,6 +307,7 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: Embedd
         probes=probe_tables(store.read_probes(dataset), points),
         vectors=_vectors(dataset, embedder) if embedder else None,
         shifts=_shifts(dataset, points),
+        preregistrations=registered(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
 
