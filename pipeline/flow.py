@@ -38,9 +38,11 @@ from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
-from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Verdict
+from pipeline.scaling.shift import pairs, shift
+from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
+from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
 
 
@@ -269,5 +271,18 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
         withdrawn=dataset.withdrawn,
         spot_checks=figures(labels, dataset.items),
         corrections=corrected,
+        shifts=_shifts(dataset, points),
     )
     return write_report(given, dataset.folder)
+
+
+def _shifts(dataset: store.Dataset, points: Sequence[Point]) -> list[Shift]:
+    """What quantisation or a variant alone does, wherever two points of a dataset show it."""
+    found = pairs(points)
+    if not found:
+        return []
+    of = clusters([item.text for item in dataset.items])
+    clustered = {item.id: cluster for item, cluster in zip(dataset.items, of, strict=True)}
+    answers = {each.label: store.read_answers(dataset, each) for pair in found for each in (pair.before, pair.after)}
+    measured = (shift(pair, answers[pair.before.label], answers[pair.after.label], clustered) for pair in found)
+    return [each for each in measured if each is not None]

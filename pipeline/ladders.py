@@ -25,6 +25,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pipeline import prompts
 from pipeline.errors import UsageError
+from pipeline.models import _catalogue
 from pipeline.schema import Axis, ModelKind, Record
 
 NUMERIC: tuple[Axis, ...] = ("parameters", "training_tokens", "rl_steps", "steps", "best_of")
@@ -32,6 +33,8 @@ NUMERIC: tuple[Axis, ...] = ("parameters", "training_tokens", "rl_steps", "steps
 
 FACTS = ("family", "parameters", "active_parameters", "training_tokens", "kind", "quantisation", "licence")
 """What a ladder says of a model itself, whatever is done with it."""
+
+_OF_CATALOGUE = ("family", "parameters", "training_tokens", "kind", "licence")
 
 
 class Rung(Record):
@@ -131,7 +134,16 @@ def read_ladder(name: str) -> Ladder:
 
 @functools.cache
 def published(name: str) -> Rung | None:
-    """What the ladders that come along say of a model of exactly this name; of its size first, if in several."""
+    """What the ladders that come along say of a model of exactly this name; of its size first, if in several.
+
+    Of embedded models the catalogue speaks; rounded ones are what they were but for their quantisation.
+    """
+    if name.startswith("rounded/"):
+        _, _, plain = name.removeprefix("rounded/").partition("/")
+        known = published(plain)
+        return known.model_copy(update={"name": name, "quantisation": None}) if known else None
+    if name.startswith("local/"):
+        return _embedded(name)
     rungs = [rung for ladder in _all() for rung in ladder.models if rung.name == name and not rung.variant]
     return min(rungs, key=lambda rung: (rung.axis != "parameters", rung.parameters is None), default=None)
 
@@ -145,6 +157,11 @@ def with_published(rung: Rung) -> Rung:
     if rung.axis == "parameters" and not rung.variant:
         facts |= {"axis": known.axis, "value": known.value}
     return rung.model_copy(update=facts)
+
+
+def _embedded(name: str) -> Rung | None:
+    entry = _catalogue.load().get(name.removeprefix("local/"))
+    return Rung(name=name, **{fact: getattr(entry, fact) for fact in _OF_CATALOGUE}) if entry else None
 
 
 @functools.cache

@@ -367,10 +367,65 @@ class Point(Record):
         return f"{self.model} ({self.variant})" if self.variant else self.model
 
 
+TrendVerdict = Literal["rises", "falls", "flat", "U", "inverted U", "undecided"]
+
+
+class Curvature(Record):
+    """A quadratic in log10 size through the families of at least six sizes."""
+
+    p_value: float
+    """Two-sided, by permutation of the quadratic contrast within families."""
+    level: float
+    """What p must not exceed for a turn; the slope has the rest of .05."""
+    contrast: float
+    """Coefficient of (log10 size)^2, in points a decade squared; above 0 for a U."""
+    vertex_parameters: float | None
+    """Size at which it turns; None where that lies outside the sizes."""
+    arm_before: float
+    """Points by which it moves from the smallest size to the vertex; 0 where the vertex lies outside the sizes."""
+    arm_after: float
+    """The same from the vertex to the largest size."""
+    breakpoint_parameters: float | None = None
+    """Where two joined lines meet that fit best; to draw, never tested."""
+    slope_before: float | None = None
+    slope_after: float | None = None
+
+
+class FamilyTrend(Record):
+    """The trend of one family alone: its models that were measured alike."""
+
+    family: str
+    verdict: TrendVerdict
+    sizes: int
+    """Distinct sizes of the curve."""
+    slope: float
+    """Points a decade."""
+    low: float | None
+    high: float | None
+    """95 % t interval of the slope; None below three points."""
+    p_value: float | None
+    in_verdict: bool
+    """It is one of the families that the verdict rests on."""
+
+
+class MechanismFigures(Record):
+    """What the mechanism of a trend was told from: one way of taking comprehension out of the score."""
+
+    against: Literal["comprehension", "controls"]
+    """What the score is compared with: right answers to the comprehension question, or the two controls."""
+    link: Literal["mixture", "probit"]
+    """How growing comprehension would move the score if propensity stayed the same."""
+    change: float
+    """Change of the propensity over the span, in points, along the best line."""
+    low: float
+    high: float
+    """95 % t interval of it."""
+
+
 class Trend(Record):
     """What happens to the score as models grow. Slopes are in percentage points a decade of parameters."""
 
-    verdict: Literal["rises", "falls", "flat", "U", "inverted U", "undecided"]
+    verdict: TrendVerdict
     mechanism: Literal["propensity", "from_chance", "undetermined"]
     slope_points_per_decade: float | None
     slope_low: float | None
@@ -387,6 +442,35 @@ class Trend(Record):
     needs: str | None
     """What would decide an undecided trend, in a sentence."""
     assumptions: list[str]
+    axis: Literal["parameters", "compute", "axis_value"] = "parameters"
+    """What a decade is one of: parameters, training compute (6 x parameters x tokens), or the points' own axis."""
+    slope_logit_low: float | None = None
+    slope_logit_high: float | None = None
+    """95 % t interval of the slope in empirical logit a decade."""
+    these_models_low: float | None = None
+    these_models_high: float | None = None
+    """95 % interval of the slope from drawing items (whole clusters of near-duplicates) anew for the same models."""
+    level: float | None = None
+    """What the slope's p must not exceed for a trend."""
+    curvature: Curvature | None = None
+    """None below six sizes."""
+    wordings: dict[str, float] = {}
+    """The slope by wording; none where one wording was asked."""
+    wordings_agree: bool | None = None
+    """All wordings have a slope of one sign."""
+    families: list[FamilyTrend] = []
+    """Every curve of at least two sizes alone, the one with the most sizes first."""
+    slope_families_low: float | None = None
+    slope_families_high: float | None = None
+    """95 % t interval of the mean slope of "families in general", from three families; each counts once."""
+    p_these_families: float | None = None
+    """The slope's p where several families are tested together, scores permuted within each."""
+    confirmed: bool | None = None
+    """Two families alone decide the same way; None where undecided."""
+    bounds: dict[str, TrendVerdict] = {}
+    """The verdict if every refusal and invalid answer counted against (`worst`) or for (`best`) the behaviour."""
+    mechanism_reason: str | None = None
+    mechanism_figures: list[MechanismFigures] = []
 
 
 class SampledRate(Record):
@@ -485,6 +569,52 @@ class ReportedPoint(Point):
     """All of them; the one above is the first."""
 
 
+class AlongAxis(Record):
+    """What happens to the score along an axis other than size."""
+
+    axis: Axis
+    models: list[str]
+    """Labels of the points, in order along the axis."""
+    values: list[float]
+    """Where they lie."""
+    trend: Trend | None
+    """Along the logarithm of a numeric axis; None where only the order is known."""
+    left_out: list[str]
+    """What a logarithmic axis has no place for, or what is not fit for the test, each with its reason."""
+    order_statistic: float | None
+    """Spearman's rank correlation of place and score; None below three places."""
+    order_p: float | None
+    """Its two-sided p under permutation of the scores over the places."""
+    order_smallest_p: float | None
+    """The smallest p that so many places can reach: above .05 no order can be shown by these."""
+
+
+class Shift(Record):
+    """How far a point moves when one thing is done to its model, paired over the items that both answered."""
+
+    what: Literal["quantisation", "variant"]
+    before: str
+    """Label of the plain point, or of the one in more bits."""
+    after: str
+    change: str
+    """What is different, in a few words: "none to Q4_K_M", or the variant's name."""
+    n: int
+    """Items that both answered."""
+    points: float
+    """Score after less score before, in percentage points."""
+    low: float
+    high: float
+    """95 % interval of it, paired over items, clusters of near-duplicates counted once."""
+    probability_points: float
+    """The same of the mean probability of the matching answer."""
+    flipped: float
+    """Share of the items that are answered otherwise, whichever way; it is not 0 where flips cancel out."""
+    kl: float
+    """Mean over items of KL(after || before) of matching against other answer, in nats."""
+    kl_bound: float | None
+    """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
+
+
 class Report(Record):
     """report.json: one dataset's curve and verdict."""
 
@@ -501,6 +631,12 @@ class Report(Record):
     """Share of right labels, as people say; as a model says where no person labelled: see its rater_kind."""
     spot_checks: list[LabelFigures] = []
     """People's labels, then models'; those that there are."""
+    axis: Axis = "parameters"
+    """What `trend` is a trend along; another than size only where no point lies on the axis of size."""
+    along: list[AlongAxis] = []
+    """The trends along axes other than size, one an axis and family."""
+    shifts: list[Shift] = []
+    """What quantisation or a variant alone does, wherever two points show it."""
 
 
 class Figure(Record):

@@ -252,6 +252,10 @@ def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
         )
     for sentence in _label_accuracy(report):
         progress.note(sentence)
+    from pipeline.report.beside import sentences
+
+    for sentence in sentences(report):
+        progress.note(sentence)
     trend = report.trend
     slope = (
         "" if trend.slope_points_per_decade is None else f", slope {trend.slope_points_per_decade:+.1f} points a decade"
@@ -338,14 +342,15 @@ def audit_text(audit: Audit, label: str, width: int) -> str:
         ends = "-" if finding.low is None else f"{finding.low:.3f} to {finding.high:.3f}"
         cells = (state, finding.cue, value, ends, f"{finding.n:,}", finding.note)
         table.add_row(*(Text(cell, style="bold" if state == "STOPS" else "") for cell in cells))
-    return f"{_rendered(table, width)}{label}: {_audit_verdict(audit)}\n"
+    return f"{rendered(table, width)}{label}: {_audit_verdict(audit)}\n"
 
 
 def _weight(finding: Cue) -> int:
     return 0 if finding.gate else 1 if finding.found else 2 if finding.value is not None else 3
 
 
-def _rendered(table: Table, width: int) -> str:
+def rendered(table: Table, width: int) -> str:
+    """A table as lines of `width` characters, at least 80; its cells should be Text, which is shown as it is."""
     from io import StringIO
 
     from rich.console import Console

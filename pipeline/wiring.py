@@ -382,13 +382,14 @@ class Connections:
     def batched(self, rungs: Sequence[Rung]) -> list[StoredModel]:
         """Those of the subjects that are behind batch APIs, which can work at the same time."""
         from pipeline.ports import Served
+        from pipeline.prices import IN_PROCESS
 
         if not self._batch:
             return []
         connected = [
             self._as_rung(self.model(rung.name), rung, self.model)
             for rung in rungs
-            if not rung.name.startswith(("local/", "hf/"))
+            if not rung.name.startswith(IN_PROCESS)
         ]
         return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
 
@@ -422,9 +423,10 @@ class Connections:
     def unloaded(self, name: str) -> StoredModel:
         """A model to reckon with rather than to ask: nothing is loaded or downloaded."""
         from pipeline.estimate import Unloaded
+        from pipeline.prices import IN_PROCESS
 
         plugin, rest = _provider(name)
-        here = name.startswith(("local/", "hf/"))
+        here = name.startswith(IN_PROCESS)
         # What there is to note is noted when the model is connected in earnest.
         return self._stored(Unloaded(name) if here else plugin.connect(rest, note=lambda text: None))
 
@@ -450,11 +452,12 @@ def _how_to_price(names: Sequence[str]) -> str:
 def _provider(name: str) -> tuple[Any, str]:
     """The plug-in of a model's name, and what follows the provider."""
     from pipeline import plugins
+    from pipeline.prices import IN_PROCESS
     from pipeline.settings import has_local_extra
 
     provider, slash, rest = name.partition("/")
     if not slash or not rest:
         raise UsageError(f"{name!r} is no model; expected provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct")
-    if provider in {"local", "hf"} and not has_local_extra():
+    if name.startswith(IN_PROCESS) and not has_local_extra():
         raise MissingExtra(name, "local", "; or name API models with --model, --judge and --models")
     return plugins.load("models", provider), rest

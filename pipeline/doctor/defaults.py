@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.ladders import read_ladder
 from pipeline.models import _catalogue, _hub, _installed
 from pipeline.models._checkpoint import check_folder, kind_of
+from pipeline.prices import IN_PROCESS
 from pipeline.schema import ModelKind
 from pipeline.settings import Settings, has_local_extra
 
@@ -70,7 +71,7 @@ def ladder(settings: Settings) -> list[str]:
 
 def is_local(model: str) -> bool:
     """Whether a model runs in this process."""
-    return model.startswith(("local/", "hf/"))
+    return model.startswith(IN_PROCESS)
 
 
 def ask_hub() -> Asked[Source] | None:

@@ -24,6 +24,7 @@ from pipeline.schema import (
     Report,
     ReportedPoint,
     SampledRate,
+    Shift,
 )
 
 SAMPLE, WEAKEST, REJECTED = 10, 5, 8
@@ -50,6 +51,8 @@ class ReportInput:
     """What labels say of the dataset: people's, then models'."""
     corrections: Mapping[str, Sequence[Correction]] = field(default_factory=dict)
     """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
+    shifts: Sequence[Shift] = ()
+    """What quantisation or a variant alone does."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -63,7 +66,9 @@ def build(given: ReportInput) -> Report:
     lacks, the behaviour would score if the judge's confidence is right. None where no item was judged.
     """
     points = sorted(given.points, key=_place)
-    found, inverse = trend(points, given.behaviour.undesired if given.behaviour else "neither")
+    found, inverse = trend(
+        [point for point in points if point.axis is None], given.behaviour.undesired if given.behaviour else "neither"
+    )
     confidences = [item.label_confidence for item in given.items if item.label_confidence is not None]
     ceiling = fmean(confidences) if confidences else None
     return Report(
@@ -76,6 +81,7 @@ def build(given: ReportInput) -> Report:
         ceiling=ceiling,
         label_accuracy=label_accuracy(given.spot_checks),
         spot_checks=list(given.spot_checks),
+        shifts=list(given.shifts),
     )
 
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from pipeline.report import facts
+from pipeline.report.beside import sentences
 from pipeline.report.series import short_size
 from pipeline.scaling.curves import left_out
 from pipeline.schema import CANARY, Report
@@ -43,6 +44,7 @@ def render(report: Report, given: facts.ReportInput, svg: bytes) -> str:
         given=given,
         manifest=given.manifest,
         headline=facts.headline(report),
+        beside=sentences(report),
         plot="data:image/svg+xml;base64," + base64.b64encode(svg).decode(),
         sample=facts.sample(given.items, given.seed),
         weakest=facts.weakest(given.items),

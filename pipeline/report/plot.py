@@ -58,7 +58,9 @@ def draw(report: Report, formats: Sequence[str] = ("png", "svg")) -> dict[str, b
 
 
 def _compose(figure: Figure, report: Report) -> None:
-    report = report.model_copy(update={"points": [legible(point) for point in report.points]})
+    # On another axis than size a point has no place among sizes; models in order have none of their own.
+    here = [point for point in report.points if point.axis in (None, "order")]
+    report = report.model_copy(update={"points": [legible(point) for point in here]})
     sized = [point for point in report.points if point.parameters and math.isfinite(point.score)]
     unsized = [point for point in report.points if not point.parameters and math.isfinite(point.score)]
     axes = _axes(figure, bool(sized), len(unsized))

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.scaling.design import Design
+from pipeline.scaling.item_error import ItemErrors
 from pipeline.scaling.permutation import permutation_p, rejects
 from pipeline.scaling.slope import NORMAL
-
-CURVATURE_LEVEL = 0.025
-"""Level of the two-sided curvature test; the other half of .05 is that of the slope test."""
 
 LEAST_SIZES = 6
 """Sizes of one family from which on curvature is looked for."""
@@ -35,7 +33,7 @@ class Curvatures:
     arm_after: np.ndarray
     """The same from the vertex to the largest size."""
     item_error: np.ndarray
-    """Standard error of the coefficient from the points' own intervals."""
+    """Standard error of the coefficient that the choice of items alone explains."""
 
     def turns(self, least: float) -> np.ndarray:
         """(runs,) whether both arms have at least so many points and the items alone do not explain the curvature."""
@@ -60,8 +58,8 @@ def contrast(design: Design) -> np.ndarray:
     return weights
 
 
-def curvatures(design: Design, scores: np.ndarray, item_errors: np.ndarray) -> Curvatures:
-    """Fit every run; `scores` and `item_errors` of shape (runs, models), in points of 0-100."""
+def curvatures(design: Design, scores: np.ndarray, items: ItemErrors) -> Curvatures:
+    """Fit every run; `scores` of shape (runs, models), in points of 0-100."""
     use = tested(design)
     if not use.any():
         nothing = np.full(len(scores), np.nan)
@@ -73,15 +71,16 @@ def curvatures(design: Design, scores: np.ndarray, item_errors: np.ndarray) -> C
     square = part.within((part.x - middle) ** 2)
     first = (scores[:, use] @ part.centred - second * (square @ part.centred)) / part.spread
     with np.errstate(divide="ignore", invalid="ignore"):
-        vertex = middle - first / (2 * second)
-    before, after = (second * (vertex - end) ** 2 for end in (part.x.min(), part.x.max()))
-    inside = (vertex > part.x.min()) & (vertex < part.x.max())
+        vertex = np.where(second == 0, np.inf, middle - first / (2 * second))
+    low, high = part.x.min(), part.x.max()
+    inside = (vertex > low) & (vertex < high)
+    before, after = (second * np.where(inside, vertex - end, 0.0) ** 2 for end in (low, high))
     return Curvatures(
         curvature=second,
         vertex=vertex,
-        arm_before=np.where(inside, -before, 0.0),
-        arm_after=np.where(inside, after, 0.0),
-        item_error=np.sqrt(item_errors**2 @ weights**2),
+        arm_before=-before,
+        arm_after=after,
+        item_error=items.of(weights),
     )
 
 
@@ -93,7 +92,7 @@ def curvature_p(design: Design, scores: np.ndarray) -> np.ndarray:
     return permutation_p(contrast(design)[use], scores[:, use], _part(design, use).counts)
 
 
-def curvature_rejects(design: Design, scores: np.ndarray, level: float = CURVATURE_LEVEL) -> np.ndarray:
+def curvature_rejects(design: Design, scores: np.ndarray, level: float) -> np.ndarray:
     """(runs,) whether `curvature_p` is at most the level."""
     use = tested(design)
     if not use.any():

@@ -31,7 +31,7 @@ def permutation_p(contrast: np.ndarray, scores: np.ndarray, counts: tuple[int, .
     leave the family. Exact up to `EXACT_UP_TO` orders; beyond that from `DRAWS` seeded random ones with the observed
     counted among them (Phipson and Smyth 2010). Shape (runs,), in (0, 1].
     """
-    orders = _orders(counts)
+    orders = orders_of(counts)
     extreme = _extreme(contrast, scores, orders)
     return extreme / len(orders) if is_exact(counts) else (1 + extreme) / (1 + len(orders))
 
@@ -39,17 +39,19 @@ def permutation_p(contrast: np.ndarray, scores: np.ndarray, counts: tuple[int, .
 def rejects(contrast: np.ndarray, scores: np.ndarray, counts: tuple[int, ...], level: float) -> np.ndarray:
     """Whether `permutation_p` is at most `level`, for each of many runs; shape (runs,).
 
-    A run with more than 2.5 times the level among `SCREEN` of the orders is not followed further: that its share
-    among all of them is at most the level has odds below 1 in 10^20.
+    Runs that are clear from `SCREEN` of the orders, 6 standard deviations below or 8 above what a p of `level` would
+    give, are not followed further; that one of them is wrong has odds below 1 in a million.
     """
-    orders = _orders(counts)
+    orders = orders_of(counts)
     if len(scores) == 1 or len(orders) <= 2 * SCREEN:
         small: np.ndarray = permutation_p(contrast, scores, counts) <= level
         return small
     some = orders[np.random.default_rng(0).choice(len(orders), SCREEN, replace=False)]
-    rejected = _extreme(contrast, scores, some) <= 2.5 * level * SCREEN
-    if rejected.any():
-        rejected[rejected] = permutation_p(contrast, scores[rejected], counts) <= level
+    extreme, expected = _extreme(contrast, scores, some), level * SCREEN
+    rejected = extreme < expected - 6 * math.sqrt(expected)
+    unclear = ~rejected & (extreme <= expected + 8 * math.sqrt(expected))
+    if unclear.any():
+        rejected[unclear] = permutation_p(contrast, scores[unclear], counts) <= level
     return rejected
 
 
@@ -73,8 +75,8 @@ def _extreme(contrast: np.ndarray, scores: np.ndarray, orders: np.ndarray) -> np
 
 
 @lru_cache(maxsize=16)
-def _orders(counts: tuple[int, ...]) -> np.ndarray:
-    """(orders, models) of indices: all of them, or `DRAWS` random ones with a seed of their own."""
+def orders_of(counts: tuple[int, ...]) -> np.ndarray:
+    """(orders, models) of indices that stay within their families: all of them, or `DRAWS` random ones, seed 0."""
     first = np.cumsum([0, *counts[:-1]])
     if is_exact(counts):
         each = [list(itertools.permutations(range(at, at + count))) for at, count in zip(first, counts, strict=True)]

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.scaling.design import Design
+from pipeline.scaling.item_error import ItemErrors
 from pipeline.scaling.permutation import permutation_p, rejects
 from pipeline.statistics.intervals import t_quantile
 
-SLOPE_LEVEL = 0.025
-"""Level of the two-sided slope test; the other half of .05 is that of the curvature test."""
+LEVEL = 0.05
+"""The error budget over all false trend verdicts together."""
+
+REACHABLE_LEVEL = 0.025
+"""What the smallest p of a design must reach, for a verdict to be tried at all."""
 
 NORMAL = 1.96
 """Standard errors in half a 95 % interval of a point."""
@@ -30,7 +34,9 @@ class Slopes:
     error: np.ndarray
     """Standard error from the scatter of the models around parallel lines; nan without degrees of freedom."""
     item_error: np.ndarray
-    """Standard error from the points' own intervals: what the choice of items alone explains."""
+    """Standard error that the choice of items alone explains."""
+    cautious_item_error: np.ndarray
+    """The same, no smaller than so few items allow: for a flat verdict."""
 
     @property
     def change(self) -> np.ndarray:
@@ -49,15 +55,15 @@ class Slopes:
         return self.slope - half, self.slope + half
 
 
-def slopes(design: Design, scores: np.ndarray, item_errors: np.ndarray) -> Slopes:
-    """Fit every run; `scores` and `item_errors` (standard errors) of shape (runs, models), in points of 0-100."""
+def slopes(design: Design, scores: np.ndarray, items: ItemErrors) -> Slopes:
+    """Fit every run; `scores` of shape (runs, models), in points of 0-100."""
     weights = design.centred / design.spread
     slope = scores @ weights
     residuals = design.within(scores) - slope[:, None] * design.centred
     squares = (residuals**2).sum(axis=1)
     degrees = design.degrees
     error = np.sqrt(squares / degrees / design.spread) if degrees > 0 else np.full_like(slope, np.nan)
-    return Slopes(design, slope, np.where(error < 1e-9, 0.0, error), np.sqrt(item_errors**2 @ weights**2))
+    return Slopes(design, slope, np.where(error < 1e-9, 0.0, error), items.of(weights), items.cautious(weights))
 
 
 def slope_p(design: Design, scores: np.ndarray) -> np.ndarray:
@@ -65,12 +71,12 @@ def slope_p(design: Design, scores: np.ndarray) -> np.ndarray:
     return permutation_p(design.centred, scores, design.counts)
 
 
-def slope_rejects(design: Design, scores: np.ndarray, level: float = SLOPE_LEVEL) -> np.ndarray:
+def slope_rejects(design: Design, scores: np.ndarray, level: float) -> np.ndarray:
     """(runs,) whether `slope_p` is at most the level."""
     return rejects(design.centred, scores, design.counts, level)
 
 
-def can_reach(design: Design, level: float = SLOPE_LEVEL) -> bool:
+def can_reach(design: Design, level: float = REACHABLE_LEVEL) -> bool:
     """Whether the slope test can reject at all: perfect order and its reverse are 2 of the arrangements.
 
     Five sizes of one family can (2/120), four cannot (2/24); families of 4 and 3 sizes (2/144) and 3 x 3 (2/216) can.
