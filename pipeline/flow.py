@@ -39,11 +39,12 @@ from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
 from pipeline.scaling.shift import pairs, shift
-from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Verdict
+from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Validity, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
 from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
+from pipeline.validity import examine as validity
 
 
 @dataclass(frozen=True)
@@ -272,8 +273,28 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
         spot_checks=figures(labels, dataset.items),
         corrections=corrected,
         shifts=_shifts(dataset, points),
+        validity=_validity(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
+
+
+def _validity(dataset: store.Dataset, behaviour: Behaviour | None, points: Sequence[Point]) -> Validity:
+    """What could make the curve say something else; a published file is compared with a version of one's own."""
+    own = None
+    if behaviour is not None and dataset.manifest is None and dataset.root is not None:
+        own = store.newest_version(behaviour.name, dataset.root)
+    return validity.examine(
+        validity.Examined(
+            items=dataset.items,
+            points=points,
+            answers={point.label: store.read_answers(dataset, point) for point in points},
+            behaviour=behaviour,
+            manifest=dataset.manifest,
+            probes=store.read_probes(dataset),
+            version=own.label if own else None,
+            theirs=store.read_points(own) if own else (),
+        )
+    )
 
 
 def _shifts(dataset: store.Dataset, points: Sequence[Point]) -> list[Shift]:

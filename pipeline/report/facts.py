@@ -25,6 +25,7 @@ from pipeline.schema import (
     ReportedPoint,
     SampledRate,
     Shift,
+    Validity,
 )
 
 SAMPLE, WEAKEST, REJECTED = 10, 5, 8
@@ -53,6 +54,8 @@ class ReportInput:
     """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
     shifts: Sequence[Shift] = ()
     """What quantisation or a variant alone does."""
+    validity: Validity | None = None
+    """What could make the curve say something else than it seems to."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -82,6 +85,7 @@ def build(given: ReportInput) -> Report:
         label_accuracy=label_accuracy(given.spot_checks),
         spot_checks=list(given.spot_checks),
         shifts=list(given.shifts),
+        validity=given.validity,
     )
 
 
