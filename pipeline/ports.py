@@ -249,6 +249,14 @@ class Served(Protocol):
     """Where it is batched: `answer` waits for no batch, and raises SentAhead once all is on its way."""
 
 
+@runtime_checkable
+class Templated(Protocol):
+    """A provider whose base models may come with a chat template that they were not trained on."""
+
+    def leave_template(self) -> None:
+        """Ask in the Human/Assistant form from now on; called before the first answer."""
+
+
 class SentAhead(Exception):
     """What was asked is on its way, and its answers are there for whoever asks again."""
 

@@ -410,6 +410,8 @@ class Connections:
         if self._latest is None or self._latest.provider.info.name != rung.name:
             self._latest = None
             self._latest = self._connect(rung.name)
+            if rung.kind == "base":
+                _leave_template(self._latest.provider)
         return self._as_rung(self._latest, rung, self.model)
 
     def subjects(self, rungs: Sequence[Rung]) -> Iterator[StoredModel]:
@@ -471,6 +473,8 @@ class Connections:
         identity = {} if name.startswith(LOCAL) else provider.identity()
         price = price_of(name, identity, self._prices)
         known = published(name)
+        if known and known.kind == "base":
+            _leave_template(provider)
         return StoredModel(provider, self._store, self._progress, price, self.purse, known.facts if known else {})
 
     def unloaded(self, name: str) -> StoredModel:
@@ -534,6 +538,14 @@ def outlook(
         lambda done, total: progress.update("simulating ladders", done, total),
         together=bool(ladders) and len(climbed) > 1,
     )
+
+
+def _leave_template(provider: Provider) -> None:
+    """A base model is asked in the Human/Assistant form, also where a chat template lies beside its weights."""
+    from pipeline.ports import Templated
+
+    if isinstance(provider, Templated):
+        provider.leave_template()
 
 
 def _how_to_price(names: Sequence[str]) -> str:

@@ -96,6 +96,15 @@ class HfProvider:
         self._dtype = "float32" if _is_encoder(info) else choose_dtype(self._device)
         self._bits: int | None = None
 
+    def leave_template(self) -> None:
+        """Ask in the Human/Assistant form, whatever template is there; called before the first answer.
+
+        Base models such as those of Qwen2.5 come with the chat template of their tuned siblings.
+        """
+        if self._info.rendering == "chat":
+            form = {"kind": "base", "rendering": "base", "template_hash": Rendering().template_hash}
+            self._info = self._info.model_copy(update=form)
+
     def round_to(self, bits: int) -> None:
         """Round the weights to so many bits; called before the first answer. Raises Unsupported but for text."""
         if self._info.kind in _KIND_FOR.values():
