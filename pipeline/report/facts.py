@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from pipeline.scaling.families import SharedItems
 from pipeline.scaling.trend import trend
 from pipeline.schema import (
     Behaviour,
@@ -53,6 +54,8 @@ class ReportInput:
     """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
     shifts: Sequence[Shift] = ()
     """What quantisation or a variant alone does."""
+    shared: SharedItems | None = None
+    """What each model answered on each item, where at hand: how far the choice of items moves all models alike."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -67,7 +70,9 @@ def build(given: ReportInput) -> Report:
     """
     points = sorted(given.points, key=_place)
     found, inverse = trend(
-        [point for point in points if point.axis is None], given.behaviour.undesired if given.behaviour else "neither"
+        [point for point in points if point.axis is None],
+        given.behaviour.undesired if given.behaviour else "neither",
+        shared=given.shared,
     )
     confidences = [item.label_confidence for item in given.items if item.label_confidence is not None]
     ceiling = fmean(confidences) if confidences else None
