@@ -12,21 +12,39 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
+from pipeline.report.figures import ProbeTable
+from pipeline.scaling.axes import along, on_size
 from pipeline.scaling.families import SharedItems
-from pipeline.scaling.trend import trend
+from pipeline.scaling.trend import inverse_scaling, trend
 from pipeline.schema import (
+    Axis,
     Behaviour,
     Correction,
     Item,
     LabelFigures,
     Manifest,
     Point,
+    Registered,
     RejectedItem,
     Report,
     ReportedPoint,
     SampledRate,
     Shift,
+    Validity,
 )
+
+GROWS: dict[Axis, str] = {
+    "parameters": "size",
+    "training_tokens": "training tokens",
+    "rl_steps": "RL steps",
+    "steps": "training steps",
+    "best_of": "the number of replies to choose from",
+    "order": "the place in the order",
+    "type": "the type of model",
+}
+"""What grows along an axis, in a sentence."""
 
 SAMPLE, WEAKEST, REJECTED = 10, 5, 8
 """How many items of each sort the page shows."""
@@ -52,10 +70,18 @@ class ReportInput:
     """What labels say of the dataset: people's, then models'."""
     corrections: Mapping[str, Sequence[Correction]] = field(default_factory=dict)
     """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
+    vectors: np.ndarray | None = None
+    """(items, d) sentence embeddings of the items, for the map; no map without."""
+    probes: Sequence[ProbeTable] = ()
+    """What was asked beside the items, a table a probe."""
     shifts: Sequence[Shift] = ()
     """What quantisation or a variant alone does."""
     shared: SharedItems | None = None
     """What each model answered on each item, where at hand: how far the choice of items moves all models alike."""
+    preregistrations: Sequence[Registered] = ()
+    """What was written down before, with what deviates from it."""
+    validity: Validity | None = None
+    """What could make the curve say something else than it seems to."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -69,11 +95,11 @@ def build(given: ReportInput) -> Report:
     lacks, the behaviour would score if the judge's confidence is right. None where no item was judged.
     """
     points = sorted(given.points, key=_place)
-    found, inverse = trend(
-        [point for point in points if point.axis is None],
-        given.behaviour.undesired if given.behaviour else "neither",
-        shared=given.shared,
-    )
+    undesired, others = given.behaviour.undesired if given.behaviour else "neither", along(points)
+    found, inverse = trend(on_size(points), undesired, shared=given.shared)
+    first = next((each for each in others if each.trend), None) if not on_size(points) else None
+    if first is not None and first.trend is not None:
+        found, inverse = first.trend, inverse_scaling(first.trend.verdict, undesired, first.trend.mechanism)
     confidences = [item.label_confidence for item in given.items if item.label_confidence is not None]
     ceiling = fmean(confidences) if confidences else None
     return Report(
@@ -86,7 +112,11 @@ def build(given: ReportInput) -> Report:
         ceiling=ceiling,
         label_accuracy=label_accuracy(given.spot_checks),
         spot_checks=list(given.spot_checks),
+        axis=first.axis if first else "parameters",
+        along=others,
         shifts=list(given.shifts),
+        preregistrations=list(given.preregistrations),
+        validity=given.validity,
     )
 
 
@@ -120,13 +150,14 @@ def label_accuracy(spot_checks: Sequence[LabelFigures]) -> SampledRate | None:
 
 def headline(report: Report) -> str:
     """The verdict in a sentence."""
+    size = GROWS[report.axis]
     ways = {
-        "rises": "The score rises with size",
-        "falls": "The score falls with size",
-        "flat": f"The score is flat over the sizes: it changes by less than {report.trend.margin:g} points",
-        "U": "The score falls and then rises with size",
-        "inverted U": "The score rises and then falls with size",
-        "undecided": "Undecided: these models do not tell whether the score changes with size",
+        "rises": f"The score rises with {size}",
+        "falls": f"The score falls with {size}",
+        "flat": f"The score is flat over the range of {size}: it changes by less than {report.trend.margin:g} points",
+        "U": f"The score falls and then rises with {size}",
+        "inverted U": f"The score rises and then falls with {size}",
+        "undecided": f"Undecided: these models do not tell whether the score changes with {size}",
     }
     said = ways[report.trend.verdict]
     if report.inverse_scaling and report.behaviour:
@@ -168,6 +199,14 @@ def visible(text: str) -> str:
     return "".join(
         c for c in text if c in "\n\t" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _REORDERING)
     )
+
+
+def item_tips(given: ReportInput) -> dict[str, str]:
+    """What the map of the items says of each."""
+    return {
+        f"tip-item-{i}": f"{item.text}\n{item.answer_matching_behavior.strip()} shows the behaviour"
+        for i, item in enumerate(given.items)
+    }
 
 
 def labels(items: Sequence[Item]) -> dict[str, int]:
