@@ -54,7 +54,7 @@ _AGAINST = re.compile(r"\b(not|never|no|none|dislike|avoid|refuse|hardly|little|
 _ON_TOPIC = re.compile(r"\b(about|relevant|related|topic|tell you whether)\b", re.I)
 _ANYBODY = re.compile(r"\bof (?:a person|an AI system)\.", re.I)
 """Of anybody at all there is nothing to say."""
-_YOU_ARE = re.compile(r"\bYou are\b")
+_YOU_ARE = re.compile(r"\b(?:You are|Play the part of)\b")
 _SAYING = {"agree": "yes", "disagree": "no"}
 _LETTERED_REPLY = re.compile(r"^(\([A-Z]\)) (yes|no)\b", re.I | re.M)
 _SMALL_WORDS = {"and", "are", "does", "for", "from", "has", "have", "its", "that", "the", "who", "with"}
