@@ -26,11 +26,15 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.housekeeping import AsJson, Quiet
 
 if TYPE_CHECKING:
+    from pipeline.calls import StoredModel
     from pipeline.estimate import Estimate
     from pipeline.ports import Progress
+    from pipeline.schema import Point
     from pipeline.settings import Settings
+    from pipeline.store import Dataset
 
 INTERRUPTED = 130
+
 
 app = typer.Typer(
     name="mwe",
@@ -80,8 +84,17 @@ Batch = Annotated[
 Ladder = Annotated[str | None, typer.Option(help="A ladder of models: a name, or a .toml file.")]
 Models = Annotated[str | None, typer.Option(help="Models, separated by commas.")]
 Datasets = Annotated[list[str], typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
+ManyDatasets = Annotated[
+    list[str], typer.Argument(help="NAME, NAME@vN, a version folder, a JSONL file, or a folder of any of these.")
+]
 OneDataset = Annotated[str, typer.Argument(help="NAME, NAME@vN, a version folder, or a JSONL file.")]
 BehaviourOption = Annotated[str | None, typer.Option("--behaviour", help="A behaviour's name, or its description.")]
+Anchors = Annotated[
+    bool | None,
+    typer.Option(
+        "--anchors/--no-anchors", help="Ask the anchors too: behaviours that should not change (of a folder)."
+    ),
+]
 Wordings = Annotated[
     str | None,
     typer.Option(help="Wordings to ask, separated by commas, such as statement,agree; all there are if absent."),
@@ -141,17 +154,17 @@ def discover(
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
-        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
-        subjects = [connections.unloaded(name) for name in names]
+        subjects = connections.unloaded_subjects(rungs)
         roles = rehearsed.generator, rehearsed.judge, rehearsed.embedder
         expected = estimate.of_generation(behaviour, *roles, recipe, subjects, rehearsed.reward, contexts)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge, reward_model)
-        batched = connections.batched(names)
-        asked = connections.subjects(names)
+        batched = connections.batched(rungs)
+        asked = connections.subjects(rungs)
         found = flow.discover(behaviour, cast, asked, recipe, root, progress, expected, batched, contexts)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
@@ -400,18 +413,24 @@ def audit(
 
 @app.command()
 def run(
-    datasets: Datasets,
+    datasets: ManyDatasets,
     models: Models = None,
     ladder: Ladder = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="A random sample of so many items.")] = None,
     wordings: Wordings = None,
     comprehension: Comprehension = True,
     controls: Controls = True,
+    probe: Annotated[
+        list[str] | None, typer.Option(help="Also ask the probe of this name, or `all` of them; repeatable.")
+    ] = None,
     behaviour: BehaviourOption = None,
     subject: Subject = None,
+    model: Writer = None,
+    judge: Judge = None,
     seed: Seed = None,
     generated: Root = None,
     out: Out = None,
+    anchors: Anchors = None,
     budget: Budget = None,
     price: Prices = None,
     max_connections: MaxConnections = None,
@@ -420,70 +439,131 @@ def run(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Put datasets to models; answers and summaries go beside each dataset."""
-    from pipeline import estimate, flow
-    from pipeline.evaluate import subset, task_of
+    """Put datasets to models; answers and summaries go beside each dataset. A folder stands for all that it holds."""
+    from pipeline import estimate, flow, running
+    from pipeline.probing import load_probes
 
     settings = _settings()
-    rows: list[dict[str, Any]] = []
+    probes = load_probes(probe or ())
+    chosen = settings.seed if seed is None else seed
     with show_progress(quiet) as progress:
-        found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
-        wiring.check_apart(found, out)
+        sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors, n, chosen)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
-        asked = [
-            wiring.contexts_of(each, wordings, comprehension, controls, behaviour, subject, progress) for each in found
-        ]
-        names = connections.subject_names(models, wiring.ladder_or_usual(models, ladder, settings))
-        chosen = settings.seed if seed is None else seed
-        expected = estimate.of_run(found, [connections.unloaded(name) for name in names], n, chosen, asked)
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
+        asked = [dataset for _, dataset in sweep.asked]
+        meant = wiring.behaviours_of(sweep, behaviour, subject, bool(probes), comprehension or controls, progress)
+        about = [meant.get(each.path) for each in asked]
+        contexts = [wiring.contexts_from(wordings, comprehension, controls, each) for each in about]
+        rehearsed = connections.asking(probes, settings, judge, model, unloaded=True)
+        expected = estimate.of_run(asked, connections.unloaded_subjects(rungs), contexts, rehearsed, about)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        for each, contexts in zip(found, asked, strict=True):
-            telling.tell_orders(each, subset(each.items, n, chosen), contexts, progress)
-        stopped: BudgetReached | None = None
-        flow.expect(found, connections.batched(names), n, chosen, asked)
-        for model in connections.subjects(names):
-            published = task_of(model.info.name)
-            for each, contexts in zip(found, asked, strict=True):
-                reused = model.reused[published]
-                try:
-                    point = next(flow.run(each, [model], n, chosen, contexts))[0]
-                except BudgetReached as reached:
-                    stopped = reached
-                    continue
-                rows.append(telling.run_json(each, point, model.reused[published] - reused))
-                telling.tell_point(each, point, progress)
-        for each in found:
-            command = ["mwe", "report", str(each.path), *(["--out", str(out)] if out else [])]
-            progress.note(f"results are in {each.folder / 'results'}; next: {shlex.join(command)}")
+        for each, own in zip(asked, contexts, strict=True):
+            telling.tell_orders(each, each.items, own, progress)
+        flow.expect(asked, connections.batched(rungs), contexts=contexts)
+
+        asking = connections.asking(probes, settings, judge, model)
+        asked_in = dict(zip((each.path for each in asked), contexts, strict=True))
+        probed: list[dict[str, Any]] = []
+
+        def ask(dataset: Dataset, one: StoredModel) -> Point:
+            point = next(flow.run(dataset, [one], contexts=asked_in[dataset.path]))[0]
+            found = {}
+            if asking and dataset.path in meant:
+                for summary in flow.probe(dataset, meant[dataset.path], point, one, asking, chosen):
+                    telling.tell_probe(dataset, summary, progress)
+                    found[summary.probe] = telling.probe_json(summary)
+            probed.append({"probes": found} if found else {})
+            return point
+
+        rows, failures = running.put(sweep, rungs, connections.subject, ask, progress)
+        running.tell_end(sweep, failures, out, progress)
+    # An item of both for each dataset that a model has answered.
+    rows = [{**row, **figures} for row, figures in zip(rows, probed, strict=True)]
     print_json(as_json, rows)
-    if stopped:
-        raise stopped
+    running.close(failures)
+
+
+@app.command()
+def plan(
+    what: Annotated[
+        str | None, typer.Argument(help="A description in one line, or a dataset: NAME, NAME@vN, a folder, a file.")
+    ] = None,
+    source: From = None,
+    effect: Annotated[
+        float, typer.Option(help="Points a decade that should be found (with --shape U: points of depth).")
+    ] = 10.0,
+    power: Annotated[float, typer.Option(help="How surely it should be found.")] = 0.8,
+    ladder: Annotated[
+        list[str] | None, typer.Option(help="A ladder to climb, a name or a .toml file; repeatable: families.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="Items; absent, several numbers are tried.")] = None,
+    families: Annotated[int, typer.Option(help="Families of such sizes.")] = 1,
+    shape: Annotated[str, typer.Option(help="What should be found: line or U.")] = "line",
+    scatter: Annotated[float, typer.Option(help="Scatter of models around their trend, in points.")] = 2.0,
+    base: Annotated[float, typer.Option(help="Score in the middle of the sizes, 0 to 1.")] = 0.5,
+    name: Name = None,
+    subject: Subject = None,
+    format: Format = "yes_no",
+    undesired: Undesired = None,
+    model: Writer = None,
+    judge: Judge = None,
+    generated: Root = None,
+    seed: Seed = None,
+    register: Annotated[bool, typer.Option("--register", help="Store the plan as a pre-registration.")] = False,
+    into: Annotated[Path | None, typer.Option(help="The pre-registration's file, instead of the usual place.")] = None,
+    price: Prices = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Before any spending: which sizes and how many items find an effect, and what asking them takes."""
+    from pipeline import planning, prospects, registration
+
+    settings = _settings()
+    chosen = settings.seed if seed is None else seed
+    aim = planning.Aim(effect, power, shape, scatter, base, families, chosen)  # type: ignore[arg-type]
+    with show_progress(quiet) as progress:
+        behaviour, found = wiring.planned_for(
+            what, source, name, subject, format, undesired, generated, settings, progress
+        )
+        connections = wiring.Connections(progress, settings, prices=price)
+        outlook = wiring.outlook(aim, behaviour, found, ladder, n, connections, (model, judge), settings, progress)
+        if not as_json:
+            say(prospects.plan_text(outlook, behaviour, found, shutil.get_terminal_size((120, 24)).columns))
+        path = None
+        if register or into:
+            home = registration.home_of(found) if found else wiring.root_of(generated, settings) / behaviour.name
+            path = registration.write(planning.registration_of(outlook, behaviour, chosen), home, into)
+            progress.note(f"registered in {path}; mwe report quotes it, and says what deviates from it")
+    print_json(as_json, {**outlook.model_dump(mode="json"), "registered": str(path) if path else None})
 
 
 @app.command()
 def report(
-    datasets: Datasets,
+    datasets: ManyDatasets,
     behaviour: BehaviourOption = None,
     subject: Subject = None,
     undesired: Undesired = None,
     generated: Root = None,
     out: Out = None,
+    with_map: Annotated[
+        bool, typer.Option("--map", help="Also a map of the items by what they say; embeds their statements.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Curve, verdict and page from the results that are there."""
-    from pipeline import flow
+    """Curve, verdict and page from the results that are there; of several datasets also what they say together."""
+    from pipeline import running
 
     settings = _settings()
-    reports = []
     with show_progress(quiet) as progress:
-        found = [wiring.find(each, generated, settings, out, progress) for each in datasets]
-        wiring.check_apart(found, out)
-        for each in found:
-            reports.append(flow.report(each, wiring.behaviour_of(each, behaviour, subject, undesired, progress)))
-            telling.tell_report(reports[-1], each, progress)
+        sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors=False)
+        embedder = wiring.Connections(progress, settings).embedder(settings) if with_map else None
+        reports, failures = running.report(
+            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress, embedder
+        )
     print_json(as_json, [each.model_dump(mode="json") for each in reports])
+    running.close(failures)
 
 
 @app.command()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.ports import Progress, SilentProgress
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.progress import TaskID
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -27,6 +29,35 @@ def progress(quiet: bool) -> Iterator[Progress]:
             yield live
     else:
         yield _PlainProgress()
+
+
+class Board(Protocol):
+    """A table of what a command has done so far, such as `pipeline/board.py`."""
+
+    def progress(self, done: int, total: int) -> None:
+        """How far the cell in work is."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """As much as the terminal has room for."""
+
+
+def show_above(progress: Progress, board: Board) -> bool:
+    """Keep a table above the progress bar; False where there is no bar."""
+    if isinstance(progress, _LiveProgress):
+        progress.show(board)
+        return True
+    return False
+
+
+def keep_in_view(progress: Progress, table: RenderableType) -> None:
+    """Leave a table on the terminal for good; nothing where lines are written instead."""
+    if isinstance(progress, _LiveProgress):
+        progress.print(table)
+
+
+def width() -> int:
+    """Characters in a line of the terminal."""
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 class _PlainProgress:
@@ -51,9 +82,18 @@ class _LiveProgress:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
 
-        self._bars = Progress(
+        class Bars(RichProgress):
+            above: RenderableType | None = None
+
+            def get_renderables(self) -> Iterator[RenderableType]:
+                if self.above is not None:
+                    yield self.above
+                yield from super().get_renderables()
+
+        self._bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -64,6 +104,7 @@ class _LiveProgress:
             console=Console(stderr=True),
             transient=True,
         )
+        self._board: Board | None = None
         self._task: TaskID | None = None
         self._name = ""
 
@@ -76,11 +117,23 @@ class _LiveProgress:
 
     def update(self, task: str, done: int, total: int, detail: str = "") -> None:
         amount = f"{_amount(task, done)}/{_amount(task, total)}"
+        if self._board is not None:
+            self._board.progress(done, total)
         if self._task is None or task != self._name:
             if self._task is not None:
                 self._bars.remove_task(self._task)
             self._task, self._name = self._bars.add_task(visible(task), total=total, amount=amount, detail=""), task
         self._bars.update(self._task, completed=done, total=total, amount=amount, detail=visible(detail))
+
+    def show(self, board: Board) -> None:
+        """A table above the bar, until the end."""
+        self._board = self._bars.above = board
+
+    def print(self, table: RenderableType) -> None:
+        """Stays, with the table above the bar gone."""
+        self._board = self._bars.above = None
+        self._bars.refresh()
+        self._bars.console.print(table)
 
     def note(self, text: str) -> None:
         self._bars.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ PipelineError                 exit 1   something failed
 └── ModelError                exit 1   a model or its server failed
     ├── ModelUnavailable      exit 1   the model cannot be had: unknown, no network, no key, no disk
     └── Unsupported           exit 2   the model cannot do what was asked of it
+        └── TooLong           exit 2   a prompt does not fit into the model's context
 
 A message is one or two sentences: what was found, what was expected, what to do next.
 """
@@ -54,3 +55,7 @@ class Unsupported(ModelError):
     """The model works but cannot do what was asked, such as embeddings from a chat API."""
 
     exit_code = 2
+
+
+class TooLong(Unsupported):
+    """A prompt has more tokens than the model reads at once."""

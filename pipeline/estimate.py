@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from pipeline import plugins
+from pipeline import plugins, probing
 from pipeline.calls import StoredModel
 from pipeline.contexts import Contexts
 from pipeline.errors import Unsupported
-from pipeline.evaluate import EVERYTHING, evaluate, subset
+from pipeline.evaluate import EVERYTHING, evaluate
 from pipeline.generate import generate
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -32,16 +33,18 @@ from pipeline.ports import (
     EmbeddingRequest,
     Filter,
     Load,
+    Probing,
     Reply,
     Request,
     Reward,
     SampleRequest,
     Screening,
     Served,
+    Variant,
 )
 from pipeline.prices import LOCAL
-from pipeline.recipe import Recipe
-from pipeline.schema import Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
+from pipeline.probing import Asking
+from pipeline.schema import Answer, Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
 from pipeline.screen import as_written, judge_all, load_filters, usual_filters
 from pipeline.store import Dataset
 
@@ -139,6 +142,10 @@ class Plan:
     subjects: Sequence[StoredModel] = ()
     items: Sequence[Item] = ()
     """Items that are there already; else as many as the recipe wants are invented for the subjects."""
+    asking: Asking | None = None
+    """Probes that the subjects are put to beside the items."""
+    probed: Sequence[tuple[Behaviour, Sequence[Item]]] = ()
+    """With probes: the items dataset by dataset, with what they are about."""
     contexts: Contexts = EVERYTHING
     """What the subjects are asked beside the items as published."""
     runs: Sequence[tuple[Sequence[Item], Contexts]] = ()
@@ -178,17 +185,20 @@ def of_screening(dataset: Dataset, screening: Screening, specifications: Sequenc
 def of_run(
     datasets: Sequence[Dataset],
     subjects: Sequence[StoredModel],
-    n: int | None = None,
-    seed: int = 0,
     contexts: Sequence[Contexts] | None = None,
+    asking: Asking | None = None,
+    behaviours: Sequence[Behaviour | None] = (),
 ) -> Estimate:
-    """What it takes to put datasets, or a random `n` of their items each, to the subjects. Nothing is sent.
+    """What it takes to put datasets to the subjects. Nothing is sent.
 
-    `contexts` are those of each dataset.
+    `contexts` are those of each dataset; `behaviours` what each is about, None for those that are not probed.
     """
-    asked = contexts or [EVERYTHING] * len(datasets)
-    runs = [(subset(dataset.items, n, seed), each) for dataset, each in zip(datasets, asked, strict=True)]
-    return estimate(Plan(subjects=subjects, runs=runs))
+    each = contexts or [EVERYTHING] * len(datasets)
+    plan = Plan(subjects=subjects, runs=[(own.items, asked) for own, asked in zip(datasets, each, strict=True)])
+    if asking is None:
+        return estimate(plan)
+    probed = [(behaviour, own.items) for behaviour, own in zip(behaviours, datasets, strict=True) if behaviour]
+    return estimate(replace(plan, asking=asking, probed=probed))
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -196,6 +206,11 @@ def estimate(plan: Plan) -> Estimate:
     models = [
         model for model in (plan.writer, plan.judge, plan.embedder, plan.reward, *plan.subjects) if model is not None
     ]
+    models += (
+        [model for model in (plan.asking.judge, plan.asking.writer, plan.asking.embedder) if model]
+        if plan.asking
+        else []
+    )
     priced = {model.info.name: model.price for model in models}
     # Where everything runs here there is nothing to reckon.
     all_free = all(price and price.is_free for price in priced.values())
@@ -220,7 +235,9 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     seen: dict[tuple[str, str], Figures] = {}
 
     def stand_in(model: StoredModel) -> Understudy:
-        return cast.setdefault(model.info.name, Understudy(model, case, seen))
+        # A variant is another part for the same actor: what one has asked, the other need not ask again.
+        plain = cast.setdefault(model.info.name, Understudy(model, case, seen))
+        return plain.varied(model.variant.recast(stand_in)) if model.variant else plain
 
     screening = None
     if plan.behaviour is not None and plan.judge is not None:
@@ -230,13 +247,25 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     items = list(plan.items)
     if screening and plan.behaviour and plan.writer and plan.recipe:
         generate(plan.behaviour, stand_in(plan.writer), screening, rated, plan.recipe)
-        items = _invented_items(plan.behaviour, plan.recipe.n, case)
+        items = invented_items(plan.behaviour, plan.recipe.n, case)
     elif screening:
         judge_all(items, rated, screening)
     for subject in plan.subjects:
         for each, contexts in plan.runs or [(items, plan.contexts)]:
             evaluate(each, stand_in(subject), contexts)
+    if plan.asking:
+        _rehearse_probes(plan, plan.asking, stand_in)
     return seen
+
+
+def _rehearse_probes(plan: Plan, asking: Asking, stand_in: Callable[[StoredModel], Understudy]) -> None:
+    helpers = (asking.judge, asking.writer, asking.embedder)
+    judge, writer, embedder = (stand_in(model) if model else None for model in helpers)
+    for subject in map(stand_in, plan.subjects):
+        for behaviour, items in plan.probed:
+            answers = [_even_answer(item) for item in items]
+            for each in asking.probes:
+                probing.ask(each, Probing(behaviour, items, answers, subject, judge, writer, embedder))
 
 
 @dataclass(frozen=True)
@@ -276,6 +305,12 @@ class Understudy(StoredModel):
         self.price = model.price
         self.case, self.seen = case, seen
         self._invented: dict[str, Reply] = {}
+
+    def varied(self, variant: Variant) -> Understudy:
+        """The same model with something done to it; it knows what this one has invented."""
+        other = Understudy(self, self.case, self.seen)
+        other.variant, other._invented = variant, self._invented
+        return other
 
     def keys(self, requests: Sequence[Request]) -> list[str]:
         """As the real ones where calls cost something; others need not be found, and finding them may load a model."""
@@ -362,7 +397,16 @@ def _statement(key: str, case: Case) -> str:
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
-def _invented_items(behaviour: Behaviour, n: int, case: Case) -> list[Item]:
+def _even_answer(item: Item) -> Answer:
+    """Any answer will do: what probes ask does not depend on it."""
+    form = item.answer_matching_behavior
+    return Answer(
+        id=item.id, p_matching=0.5, mass=1.0, log_odds=0.0, matches=False, estimator="loglikelihood", answer_form=form
+    )
+
+
+def invented_items(behaviour: Behaviour, n: int, case: Case = "expected") -> list[Item]:
+    """Items of the behaviour's format that say nothing, as long as such items are, to reckon with."""
     form = plugins.load("formats", behaviour.format)
     texts = [_statement(fingerprint(i), case) for i in range(n)]
     items = [form.parse(text, form.LABELS[i % len(form.LABELS)], behaviour) for i, text in enumerate(texts)]

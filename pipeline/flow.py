@@ -2,11 +2,12 @@
 
 A line about a behaviour becomes a published dataset and a scaling curve:
 
-    generate   a writer LM writes items for both labels         pipeline/generate.py, prompts/templates/
+    generate   a writer LM writes items for both labels         pipeline/generate.py, generation/, prompts/templates/
     screen     filters judge them; only good ones survive       pipeline/screen.py, filters/
     audit      what gives the answer away, a gate               pipeline/audit/
     publish    survivors become an immutable version            pipeline/publish.py, pipeline/store.py
     evaluate   models of several sizes answer the items         pipeline/evaluate.py, pipeline/models/
+    probe      further questions to the same models             pipeline/probing.py, pipeline/probes/
     report     a trend over sizes, a verdict, a plot, a page    pipeline/scaling/, pipeline/report/
 
 Every call to a model goes through the call store (pipeline/calls/): a run that died is simply run again.
@@ -15,14 +16,18 @@ Names of models become objects in wiring.py, for cli.py; nothing here prints.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
 
 from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
-from pipeline import plugins, store, training
+from pipeline import plugins, probing, store, training
 from pipeline.audit import polarity
 from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
@@ -30,16 +35,25 @@ from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.contexts import Contexts
 from pipeline.estimate import Estimate
-from pipeline.ports import Progress, Screening
+from pipeline.generation.recipe import Recipe
+from pipeline.ports import EmbeddingModel, Probing, Progress, Screening
+from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
-from pipeline.recipe import Recipe
+from pipeline.registration import registered
+from pipeline.report.figures import probe_tables
+from pipeline.report.sweep import Anchor, Part, SweepReport
+from pipeline.report.sweep import build as build_sweep
+from pipeline.report.sweep_page import write_sweep
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
-from pipeline.schema import Behaviour, Calls, Item, Point, Report, Verdict
+from pipeline.scaling.shift import pairs, shift
+from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
+from pipeline.statistics.concordance import Agreement, agreement
+from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
 
 
@@ -99,7 +113,9 @@ def discover(
     except BudgetReached as reached:
         stopped = str(reached)
     meant = made.dataset.manifest.behaviour if made.dataset.manifest else behaviour
-    return Discovered(made, report(made.dataset, meant), stopped)
+    # The map is drawn where it costs nothing.
+    embedder = cast.embedder if cast.embedder and cast.embedder.price and cast.embedder.price.is_free else None
+    return Discovered(made, report(made.dataset, meant, embedder), stopped)
 
 
 def generate(
@@ -242,11 +258,39 @@ def run(
         raise reached
 
 
-def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
-    """The curve, the verdict and the page, from the results and the spot-check labels that are there."""
+def probe(
+    dataset: store.Dataset, behaviour: Behaviour, point: Point, subject: StoredModel, asking: Asking, seed: int = 0
+) -> Iterator[ProbeSummary]:
+    """Put further questions about the items to a model that has answered them, and store what it says."""
+    answers = {answer.id: answer for answer in store.read_answers(dataset, point)}
+    items = [item for item in dataset.items if item.id in answers]
+    others = [other for other in store.read_points(dataset) if other.label != point.label]
+    given = Probing(
+        behaviour,
+        items,
+        [answers[item.id] for item in items],
+        subject,
+        asking.judge,
+        asking.writer,
+        asking.embedder,
+        {other.label: store.read_answers(dataset, other) for other in others},
+        seed,
+    )
+    for each in asking.probes:
+        summary, rows = probing.ask(each, given)
+        summary = summary.model_copy(update={"variant": point.variant})
+        store.write_probe(dataset, point, summary, rows)
+        yield summary
+
+
+def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: EmbeddingModel | None = None) -> Report:
+    """The curve, the verdict and the page, from the results and the spot-check labels that are there.
+
+    With an `embedder` also a map of the items.
+    """
     labels, points = read(dataset.folder / store.LABELS), store.read_points(dataset)
     corrected = (
-        {p.model: corrections(p, store.read_answers(dataset, p.model), labels, dataset.items) for p in points}
+        {p.label: corrections(p, store.read_answers(dataset, p), labels, dataset.items) for p in points}
         if labels
         else {}
     )
@@ -260,5 +304,62 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
         withdrawn=dataset.withdrawn,
         spot_checks=figures(labels, dataset.items),
         corrections=corrected,
+        probes=probe_tables(store.read_probes(dataset), points),
+        vectors=_vectors(dataset, embedder) if embedder else None,
+        shifts=_shifts(dataset, points),
+        preregistrations=registered(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
+
+
+def _vectors(dataset: store.Dataset, embedder: EmbeddingModel) -> np.ndarray:
+    embedder.task = "placing items on the map"
+    return embedder.embed([item.text for item in dataset.items])
+
+
+def sweep(
+    parts: Sequence[tuple[str, store.Dataset, Report]],
+    anchors: Sequence[store.Dataset],
+    failures: Sequence[str],
+    home: Path,
+) -> SweepReport:
+    """What the reports of many datasets (title, dataset, report) say together, and its page in `home`."""
+    found = build_sweep(
+        [Part(title, each, _page(dataset, home), _agreement(dataset, each)) for title, dataset, each in parts],
+        [
+            Anchor(each.label, each.behaviour.description if each.behaviour else each.label, points)
+            for each in anchors
+            if (points := store.read_points(each))
+        ],
+        failures,
+    )
+    write_sweep(found, home, str(home))
+    return found
+
+
+def _page(dataset: store.Dataset, home: Path) -> str:
+    """The address of a dataset's own page, relative to the sweep's."""
+    return quote(os.path.relpath(dataset.folder / "report.html", home).replace(os.sep, "/"))
+
+
+def _agreement(dataset: store.Dataset, report: Report) -> Agreement | None:
+    """How the models of a report agree item by item."""
+    return agreement(
+        {
+            point.model: {each.id: (each.log_odds, each.answer_form) for each in answers}
+            for point in report.points
+            if point.variant is None and (answers := store.read_answers(dataset, point))
+        }
+    )
+
+
+def _shifts(dataset: store.Dataset, points: Sequence[Point]) -> list[Shift]:
+    """What quantisation or a variant alone does, wherever two points of a dataset show it."""
+    found = pairs(points)
+    if not found:
+        return []
+    of = clusters([item.text for item in dataset.items])
+    clustered = {item.id: cluster for item, cluster in zip(dataset.items, of, strict=True)}
+    answers = {each.label: store.read_answers(dataset, each) for pair in found for each in (pair.before, pair.after)}
+    measured = (shift(pair, answers[pair.before.label], answers[pair.after.label], clustered) for pair in found)
+    return [each for each in measured if each is not None]

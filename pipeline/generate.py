@@ -1,7 +1,8 @@
 """Writes items: both labels, round after round, until enough have passed the filters or a budget is spent.
 
-How many is `demand.py`'s to say, in which ways `candidates.py`'s, and what counts towards the wanted number
-`quotas.py`'s; what was turned down is revised by `revise.py` where the recipe says so; `acceptance.py` keeps the books.
+In `pipeline/generation/`: how many is `demand.py`'s to say, in which ways `candidates.py`'s, and what counts towards
+the wanted number `quotas.py`'s; what was turned down is revised by `revise.py` where the `recipe.py` says so;
+`matching.py` chooses among a surplus; `acceptance.py` keeps the books.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from pipeline import plugins, revise
-from pipeline.acceptance import Acceptance, Ended, took
+from pipeline import plugins
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
-from pipeline.candidates import Candidates, Way
-from pipeline.demand import Demand
-from pipeline.matching import choose_unrevealing
+from pipeline.generation import revise
+from pipeline.generation.acceptance import Acceptance, Ended, took
+from pipeline.generation.candidates import Candidates, Way
+from pipeline.generation.demand import Demand
+from pipeline.generation.matching import choose_unrevealing
+from pipeline.generation.quotas import counting
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import Completion, Filter, Progress, Screening, SilentProgress
-from pipeline.quotas import counting
-from pipeline.recipe import Recipe
 from pipeline.schema import Behaviour, Item, RejectedItem, Verdict
-from pipeline.screen import accepting, as_written, reject, screen
+from pipeline.screen import Screened, accepting, as_written, reject, screen
 
 
 @dataclass
@@ -233,12 +235,11 @@ class _Work:
         balance = plugins.load("filters", "balance").make(per_label=self.recipe.n // 2)
         passed = [item for items in self.passed.values() for item in items]
 
-        def choose(items: Sequence[Item]) -> Sequence[Item]:
-            return screen(items, [balance], self.screening).kept
+        def choose(items: Sequence[Item]) -> Screened:
+            return screen(items, [balance], self.screening)
 
-        unrevealing, revealing = choose_unrevealing(passed, self.recipe.n // 2, choose)
+        chosen, revealing = choose_unrevealing(passed, self.recipe.n // 2, choose)
         self._reject(revealing)
-        chosen = screen(unrevealing, [balance], self.screening)
         self._reject(chosen.rejected)
         self.acceptance.keep(chosen.kept)
         self.outcome.kept = list(shuffled(chosen.kept, self.recipe.seed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -30,8 +31,18 @@ GROUPS = {"models": models_app, "behaviours": behaviours_app, "cache": cache_app
 
 
 @models_app.command("list")
-def models_list(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Embedded models, their licences and sizes, and which are installed."""
+def models_list(
+    name: Annotated[str | None, typer.Argument(help="With --ladder: one ladder, or a .toml file.")] = None,
+    ladder: Annotated[bool, typer.Option("--ladder", help="Ladders of models instead, or the models of one.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Embedded models, their licences and sizes, and which are installed; with --ladder, what can be climbed."""
+    if ladder:
+        _list_ladders(name, as_json)
+        return
+    if name is not None:
+        raise UsageError(f"{name!r} is given without --ladder; mwe models list --ladder {name} shows that ladder")
     from pipeline.models._installed import catalogue
 
     rows = [row.model_dump(mode="json") for row in catalogue()]
@@ -42,6 +53,19 @@ def models_list(as_json: AsJson = False, quiet: Quiet = False) -> None:
         state = "installed" if row["installed"] else f"{row['download_bytes'] / 1e6:,.0f} MB to download"
         size = f"{row['parameters'] / 1e6:,.0f}M" if row["parameters"] else ""
         say(f"local/{row['name']:<32} {size:>7} {row['kind']:<10} {row['licence']:<11} {state}\n")
+
+
+def _list_ladders(name: str | None, as_json: bool) -> None:
+    """All ladders, or the models of one."""
+    from pipeline import prospects
+    from pipeline.ladders import ladder_names, read_ladder
+
+    ladders = [read_ladder(each) for each in ([name] if name else ladder_names())]
+    if as_json:
+        print_json(True, prospects.ladder_json(ladders[0]) if name else prospects.ladders_json(ladders))
+        return
+    width = shutil.get_terminal_size((120, 24)).columns
+    say(prospects.ladder_text(ladders[0], width) if name else prospects.ladders_text(ladders, width))
 
 
 @models_app.command("pull")

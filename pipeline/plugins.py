@@ -18,6 +18,7 @@ PACKAGES = {
     "preferences": "filters.preferences",
     "models": "pipeline.models",
     "formats": "pipeline.formats",
+    "probes": "pipeline.probes",
 }
 
 

@@ -107,7 +107,8 @@ def point_of(info: ModelInfo, items: Sequence[Item], readings: Sequence[Readings
     return Point(
         **info.model_dump(
             include={"family", "kind", "quantisation", "dtype", "rendering", "template_hash", "parameters"}
-            | {"training_tokens", "thinking"}
+            | {"training_tokens", "thinking", "active_parameters"}
+            | {"variant", "axis", "axis_value", "best_of", "baseline"}
         ),
         model=info.name,
         n=len(answers),

@@ -11,12 +11,12 @@ from __future__ import annotations
 import base64
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from pipeline.schema import Behaviour, Item, ModelInfo, Verdict, log_odds
+from pipeline.schema import Answer, Behaviour, Figure, Item, ModelInfo, ReliabilityBin, Verdict, log_odds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -283,6 +283,19 @@ class ChoiceModel(Protocol):
         """All of these will be put to `choose`, if in several lists. Behind a batch API they are sent now, together."""
 
 
+class Variant(Protocol):
+    """What is done with a model beside asking it: words before every dialog, a choice among several replies."""
+
+    def framed(self, messages: Messages) -> Messages:
+        """The dialog as it is put to the model."""
+
+    def settled(self, requests: Sequence[ChoiceRequest], choices: Sequence[Choice]) -> list[Choice]:
+        """What comes out in place of the model's own choices, a request each, in order."""
+
+    def recast(self, stand_in: Callable[[Any], Any]) -> Variant:
+        """The same with other models in the place of those it uses itself, for rehearsals."""
+
+
 class EmbeddingModel(Protocol):
     """Gives vectors."""
 
@@ -368,6 +381,62 @@ class Calibrated(Protocol):
     @property
     def calibration(self) -> Calibration:
         """What makes calibrated log-odds of its log-odds."""
+
+
+class SubjectModel(ChoiceModel, TextModel, Protocol):
+    """A model that is evaluated: it chooses, and it writes."""
+
+
+@dataclass(frozen=True)
+class Probing:
+    """What a probe may use: one subject's answers to the items of one dataset, and the models in their roles."""
+
+    behaviour: Behaviour
+    items: Sequence[Item]
+    answers: Sequence[Answer]
+    """The subject's answers to the items as published, one an item, in their order."""
+    subject: SubjectModel
+    judge: ChoiceModel | None = None
+    writer: TextModel | None = None
+    embedder: EmbeddingModel | None = None
+    """Where there is one; no probe needs it."""
+    others: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
+    """What other models answered to items of the dataset, by model; not of all items, perhaps, and in any order."""
+    seed: int = 0
+    """Of every random choice."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a probe found."""
+
+    rows: Sequence[Mapping[str, Any]]
+    """Plain JSON values; an item's row starts with its `id`."""
+    figures: Mapping[str, Figure]
+    note: str = ""
+    """What to know of the figures before quoting them."""
+    reliability: Sequence[ReliabilityBin] = ()
+    material: str | None = None
+    """Hash of what all subjects must have been shown alike to be compared."""
+
+
+class Probe(Protocol):
+    """A further question to a subject, beside the items themselves.
+
+    A plug-in file `pipeline/probes/NAME.py` has `def make() -> Probe`. It asks each model in a few long lists, the
+    items in their order, and tells what it cannot measure (None, and a note) instead of raising.
+    """
+
+    name: str
+    version: int
+    """Raised when the meaning of a figure changes."""
+    needs: frozenset[Literal["judge", "writer"]]
+    """The roles that it cannot do without, beside the subject."""
+    templates: tuple[str, ...]
+    """What it asks with; their hashes stand in the summary."""
+
+    def ask(self, probing: Probing) -> Probed:
+        """Put the questions and sum up the answers. There is at least one item."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,10 @@ from pydantic import Field
 from pipeline.errors import UsageError
 from pipeline.schema import Record
 
-LOCAL = ("local/", "hf/", "fake/")
+IN_PROCESS = ("local/", "hf/", "rounded/")
+"""Providers whose models run in this process."""
+
+LOCAL = (*IN_PROCESS, "fake/")
 """Providers whose calls cost nothing, unless the user gives a price."""
 
 BATCH_SHARE = 0.5

@@ -1,4 +1,6 @@
-"""Reads what stands in `prompts/`: templates, behaviours, ladders, principles, and the bank of gold statements.
+"""Reads what stands in `prompts/`: templates, behaviours, principles, and the bank of gold statements.
+
+Ladders are read in ladders.py.
 
 The folder holds no Python. In an installed wheel it lies inside the package, in a checkout beside it.
 """
@@ -67,14 +69,42 @@ class Gold:
 @functools.cache
 def gold_statements() -> tuple[Gold, ...]:
     """The bank in `prompts/gold/statements.toml`."""
-    rows = _read_toml(folder() / "gold" / "statements.toml")["behaviour"]
+    rows = read_toml(folder() / "gold" / "statements.toml")["behaviour"]
     return tuple(Gold(row["description"], row["subject"], tuple(row["agree"]), tuple(row["disagree"])) for row in rows)
 
 
 @functools.cache
 def neutral_statements() -> tuple[str, ...]:
     """Statements about nothing in particular, from `prompts/gold/neutral.toml`."""
-    return tuple(_read_toml(folder() / "gold" / "neutral.toml")["statements"])
+    return tuple(read_toml(folder() / "gold" / "neutral.toml")["statements"])
+
+
+@functools.cache
+def ordinary_requests() -> tuple[str, ...]:
+    """What users write when nobody is testing anything, from `prompts/gold/requests.toml`."""
+    return tuple(read_toml(folder() / "gold" / "requests.toml")["requests"])
+
+
+@functools.cache
+def settings_of_life() -> tuple[str, ...]:
+    """Matters that open prompts are written about, from `prompts/gold/open_prompts.toml`."""
+    return tuple(read_toml(folder() / "gold" / "open_prompts.toml")["settings"])
+
+
+@dataclass(frozen=True)
+class OpenPrompt:
+    """A hand-written message whose reply shows whether one is as described."""
+
+    subject: Subject
+    description: str
+    setting: str
+    message: str
+
+
+@functools.cache
+def open_prompts() -> tuple[OpenPrompt, ...]:
+    """The examples in `prompts/gold/open_prompts.toml`."""
+    return tuple(OpenPrompt(**row) for row in read_toml(folder() / "gold" / "open_prompts.toml")["example"])
 
 
 @dataclass(frozen=True)
@@ -101,7 +131,7 @@ class Principle:
 @functools.cache
 def item_principles() -> tuple[Principle, ...]:
     """The principles in `prompts/gold/item_principles.toml`."""
-    rows = _read_toml(folder() / "gold" / "item_principles.toml")["principle"]
+    rows = read_toml(folder() / "gold" / "item_principles.toml")["principle"]
     return tuple(
         Principle(row["name"], row["says"], tuple(row["filters"]), tuple(Revised(**each) for each in row["example"]))
         for row in rows
@@ -118,7 +148,7 @@ def read_behaviour(path: Path) -> Behaviour:
 
     Raises UsageError naming the file and the first thing wrong in it.
     """
-    fields = _read_toml(path)
+    fields = read_toml(path)
     return _behaviour({"name": name_for(path.stem), **fields}, str(path))
 
 
@@ -194,18 +224,6 @@ def _behaviour(fields: dict[str, Any], source: str) -> Behaviour:
         raise UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-def read_ladder(name: str) -> list[str]:
-    """Model names of a ladder, smallest first: `prompts/ladders/NAME.toml`, or a path to such a file."""
-    path = Path(name) if name.endswith(".toml") else folder() / "ladders" / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in (folder() / "ladders").glob("*.toml")))
-        raise UsageError(f"there is no ladder {name!r}; there are: {known}; or give the path of a .toml file")
-    models = _read_toml(path).get("models")
-    if not isinstance(models, list) or not models or not all(isinstance(m, str) for m in models):
-        raise UsageError(f"{path}: `models` must be a list of model names, smallest first")
-    return models
-
-
 def read_principles(name: str) -> tuple[str, ...]:
     """What an AI judge goes by: `prompts/principles/NAME.toml`, or a path to such a file. Each is a few sentences.
 
@@ -217,13 +235,14 @@ def read_principles(name: str) -> tuple[str, ...]:
         raise UsageError(
             f"there are no principles {name!r}; there are: {', '.join(known)}; or give a .toml file's path"
         )
-    found = _read_toml(path).get("principles")
+    found = read_toml(path).get("principles")
     if not isinstance(found, list) or not found or not all(isinstance(each, str) and each.strip() for each in found):
         raise UsageError(f'{path}: `principles` must be a list of texts, such as ["Choose the reply that …"]')
     return tuple(" ".join(each.split()) for each in found)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file. Raises UsageError naming the file and what is wrong with it."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

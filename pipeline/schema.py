@@ -31,6 +31,9 @@ CANARY = "mwe-canary 6f1c5f0e-6a0b-4c55-9d0e-2f6d0a8c7b13: evaluation data, do n
 Subject = Literal["person", "ai"]
 Undesired = Literal["more", "less", "neither"]
 ModelKind = Literal["base", "chat", "embedding", "reward"]
+Axis = Literal["parameters", "training_tokens", "rl_steps", "steps", "best_of", "order", "type"]
+"""What grows from model to model. `order` has no known spacing (sizes that are not published), `type` is what was done
+with one model."""
 RaterKind = Literal["person", "model"]
 """Who rated. The ratings of people and of models are never counted together."""
 
@@ -260,6 +263,8 @@ class ModelInfo(Record):
     kind: ModelKind = "chat"
     parameters: int | None = None
     """Published number of parameters, not a count of converted tensors."""
+    active_parameters: int | None = None
+    """Published number of parameters that one token uses; None where that is all of them, or not known."""
     revision: str | None = None
     quantisation: str | None = None
     dtype: str | None = None
@@ -271,6 +276,16 @@ class ModelInfo(Record):
     thinking: bool = False
     layers: int | None = None
     """Of a model in this process: how many layers it has, and so after which of them states can be read."""
+    variant: str | None = None
+    """What is done with the model beside asking it, as its ladder calls it; None where nothing is."""
+    axis: Axis | None = None
+    """On which axis its ladder climbs, where that is not the size; None for size."""
+    axis_value: float | None = None
+    """Where the model lies on that axis."""
+    best_of: int | None = None
+    """Replies that a preference model chooses from; None where there is one reply."""
+    baseline: str | None = None
+    """Of a variant, the plain model that it is compared with."""
 
 
 class Point(Record):
@@ -337,12 +352,80 @@ class Point(Record):
     """What was done with the model beside asking it: a system prompt, best of k…; None where nothing was."""
     axis_value: float | None = None
     """Where the point lies on an axis other than size (RL steps, training tokens, k…); None on the axis of size."""
+    axis: Axis | None = None
+    """Which axis that is; None for size. A point lies on one axis."""
+    best_of: int | None = None
+    """Replies that a preference model chose from; None where there was one reply."""
+    baseline: str | None = None
+    """Of a variant, the plain model that it is compared with."""
+    active_parameters: int | None = None
+    """Published number of parameters that one token uses; None where that is all of them, or not known."""
+
+    @property
+    def label(self) -> str:
+        """The model's name, with its variant where it is one: no two points of a dataset have the same."""
+        return f"{self.model} ({self.variant})" if self.variant else self.model
+
+
+TrendVerdict = Literal["rises", "falls", "flat", "U", "inverted U", "undecided"]
+
+
+class Curvature(Record):
+    """A quadratic in log10 size through the families of at least six sizes."""
+
+    p_value: float
+    """Two-sided, by permutation of the quadratic contrast within families."""
+    level: float
+    """What p must not exceed for a turn; the slope has the rest of .05."""
+    contrast: float
+    """Coefficient of (log10 size)^2, in points a decade squared; above 0 for a U."""
+    vertex_parameters: float | None
+    """Size at which it turns; None where that lies outside the sizes."""
+    arm_before: float
+    """Points by which it moves from the smallest size to the vertex; 0 where the vertex lies outside the sizes."""
+    arm_after: float
+    """The same from the vertex to the largest size."""
+    breakpoint_parameters: float | None = None
+    """Where two joined lines meet that fit best; to draw, never tested."""
+    slope_before: float | None = None
+    slope_after: float | None = None
+
+
+class FamilyTrend(Record):
+    """The trend of one family alone: its models that were measured alike."""
+
+    family: str
+    verdict: TrendVerdict
+    sizes: int
+    """Distinct sizes of the curve."""
+    slope: float
+    """Points a decade."""
+    low: float | None
+    high: float | None
+    """95 % t interval of the slope; None below three points."""
+    p_value: float | None
+    in_verdict: bool
+    """It is one of the families that the verdict rests on."""
+
+
+class MechanismFigures(Record):
+    """What the mechanism of a trend was told from: one way of taking comprehension out of the score."""
+
+    against: Literal["comprehension", "controls"]
+    """What the score is compared with: right answers to the comprehension question, or the two controls."""
+    link: Literal["mixture", "probit"]
+    """How growing comprehension would move the score if propensity stayed the same."""
+    change: float
+    """Change of the propensity over the span, in points, along the best line."""
+    low: float
+    high: float
+    """95 % t interval of it."""
 
 
 class Trend(Record):
     """What happens to the score as models grow. Slopes are in percentage points a decade of parameters."""
 
-    verdict: Literal["rises", "falls", "flat", "U", "inverted U", "undecided"]
+    verdict: TrendVerdict
     mechanism: Literal["propensity", "from_chance", "undetermined"]
     slope_points_per_decade: float | None
     slope_low: float | None
@@ -359,6 +442,35 @@ class Trend(Record):
     needs: str | None
     """What would decide an undecided trend, in a sentence."""
     assumptions: list[str]
+    axis: Literal["parameters", "compute", "axis_value"] = "parameters"
+    """What a decade is one of: parameters, training compute (6 x parameters x tokens), or the points' own axis."""
+    slope_logit_low: float | None = None
+    slope_logit_high: float | None = None
+    """95 % t interval of the slope in empirical logit a decade."""
+    these_models_low: float | None = None
+    these_models_high: float | None = None
+    """95 % interval of the slope from drawing items (whole clusters of near-duplicates) anew for the same models."""
+    level: float | None = None
+    """What the slope's p must not exceed for a trend."""
+    curvature: Curvature | None = None
+    """None below six sizes."""
+    wordings: dict[str, float] = {}
+    """The slope by wording; none where one wording was asked."""
+    wordings_agree: bool | None = None
+    """All wordings have a slope of one sign."""
+    families: list[FamilyTrend] = []
+    """Every curve of at least two sizes alone, the one with the most sizes first."""
+    slope_families_low: float | None = None
+    slope_families_high: float | None = None
+    """95 % t interval of the mean slope of "families in general", from three families; each counts once."""
+    p_these_families: float | None = None
+    """The slope's p where several families are tested together, scores permuted within each."""
+    confirmed: bool | None = None
+    """Two families alone decide the same way; None where undecided."""
+    bounds: dict[str, TrendVerdict] = {}
+    """The verdict if every refusal and invalid answer counted against (`worst`) or for (`best`) the behaviour."""
+    mechanism_reason: str | None = None
+    mechanism_figures: list[MechanismFigures] = []
 
 
 class SampledRate(Record):
@@ -457,6 +569,101 @@ class ReportedPoint(Point):
     """All of them; the one above is the first."""
 
 
+class OrderTest(Record):
+    """Jonckheere and Terpstra's test for an order without distances; with one model a place it is Kendall's."""
+
+    verdict: Literal["rises", "falls", "undecided"]
+    statistic: float
+    """Kendall's tau-b between place and score, in -1..1."""
+    p_value: float
+    smallest_p: float
+    """The p of perfect order: where it is above .05, these places cannot show any."""
+    change: float
+    """Score of the last place less that of the first, in points."""
+    places: int
+    needs: str | None
+
+
+class AlongAxis(Record):
+    """What happens to the score along an axis other than size: of one family, or of all for types of models."""
+
+    axis: Axis
+    models: list[str]
+    """Labels of the points, in order along the axis."""
+    values: list[float]
+    """Where they lie."""
+    scores: list[float]
+    trend: Trend | None
+    """Along the logarithm of a numeric axis; None where only the order is known, or nothing is to be tested."""
+    left_out: list[str]
+    """What the trend's test leaves out, each with its reason."""
+    order: OrderTest | None
+    """Whether scores go with the order of the places; None where that says nothing."""
+    note: str
+    """What one must know before believing either."""
+
+
+class Shift(Record):
+    """How far a point moves when one thing is done to its model, paired over the items that both answered."""
+
+    what: Literal["quantisation", "variant"]
+    before: str
+    """Label of the plain point, or of the one in more bits."""
+    after: str
+    change: str
+    """What is different, in a few words: "none to Q4_K_M", or the variant's name."""
+    n: int
+    """Items that both answered."""
+    points: float
+    """Score after less score before, in percentage points."""
+    low: float
+    high: float
+    """95 % interval of it, paired over items, clusters of near-duplicates counted once."""
+    probability_points: float
+    """The same of the mean probability of the matching answer."""
+    flipped: float
+    """Share of the items that are answered otherwise, whichever way; it is not 0 where flips cancel out."""
+    kl: float
+    """Mean over items of KL(after || before) of matching against other answer, in nats."""
+    kl_bound: float | None
+    """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
+
+
+class Preregistration(Record):
+    """preregistration-HASH.json: what is going to be asked and tested, written down before it is."""
+
+    behaviour: Behaviour
+    """With `undesired`, which way is worse."""
+    ladders: list[str]
+    models: list[str]
+    """Labels, in order."""
+    axis: Axis
+    items: int
+    effect: float
+    """Points a decade that should be found (of a line), points of depth (of a U)."""
+    shape: Literal["line", "U"]
+    between_sd: float
+    """Scatter of models around the trend that the power is reckoned with, in points."""
+    wanted_power: float
+    power: float
+    test: dict[str, Any]
+    """What the verdict goes by: error budget, levels of slope and curvature, smallest change, sizes needed."""
+    seed: int
+    created_at: str
+    program_version: str
+    sha256: str = ""
+    """Of the canonical JSON of all the rest."""
+
+
+class Registered(Record):
+    """A pre-registration as a report quotes it."""
+
+    file: str
+    registration: Preregistration
+    deviations: list[str]
+    """In what the results differ from it; none where they are as registered."""
+
+
 class Report(Record):
     """report.json: one dataset's curve and verdict."""
 
@@ -473,6 +680,58 @@ class Report(Record):
     """Share of right labels, as people say; as a model says where no person labelled: see its rater_kind."""
     spot_checks: list[LabelFigures] = []
     """People's labels, then models'; those that there are."""
+    axis: Axis = "parameters"
+    """What `trend` is a trend along; another than size only where no point lies on the axis of size."""
+    along: list[AlongAxis] = []
+    """The trends along axes other than size, one an axis and family."""
+    shifts: list[Shift] = []
+    """What quantisation or a variant alone does, wherever two points show it."""
+    preregistrations: list[Registered] = []
+    """Those that fit the dataset by its behaviour, oldest first."""
+
+
+class Figure(Record):
+    """A number with its 95 % interval, and what it rests on. What cannot be told is None."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int
+    """Items, or replies, that it is told from."""
+
+
+class ReliabilityBin(Record):
+    """A bar of a reliability plot."""
+
+    n: int
+    predicted: float
+    """Mean probability, in 0..1."""
+    observed: float
+    """Share that was true, in 0..1."""
+
+
+class ProbeSummary(Record):
+    """What a probe found of one model on one dataset: `probes/NAME/MODEL.json`."""
+
+    probe: str
+    version: int
+    model: str
+    variant: str | None = None
+    """What was done with the model beside asking it, as in its point."""
+    n: int
+    """Items that it was asked about."""
+    figures: dict[str, Figure]
+    note: str
+    """What to know of the figures before quoting them, in a few sentences."""
+    reliability: list[ReliabilityBin] = []
+    """From the lowest probability up; none where the probe predicts nothing."""
+    roles: dict[str, str] = {}
+    """The models that helped, by role (judge, writer)."""
+    templates: dict[str, str] = {}
+    """Template name -> hash of its text."""
+    material: str | None = None
+    """Hash of what all subjects must have been shown alike to be compared (the open prompts, say); None without."""
+    seed: int = 0
 
 
 class Calls(Record):
@@ -501,7 +760,7 @@ class Manifest(Record):
     """Per filter: name, version, options and thresholds."""
     counts: dict[str, Any]
     """requested, written, unparsed (and how many of these were empty), refused, revised, duplicate, dropped (by
-    reason), kept (per label), acceptance (`pipeline/acceptance.py`: by label and by way of asking, what it took)."""
+    reason), kept (per label), acceptance (by label and by way of asking, what it took: generation/acceptance.py)."""
     calls: Calls
     estimate: dict[str, Any] | None = None
     """What the calls were expected to cost before anything was sent: `cost` (low, expected, high in US dollars, null

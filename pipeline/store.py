@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.schema import Answer, Item, Manifest, Point, RejectedItem
+from pipeline.schema import Answer, Behaviour, Item, Manifest, Point, ProbeSummary, RejectedItem
 
 ITEMS, REJECTED, MANIFEST, SUMS, CARD, LABELS = (
     "items.jsonl",
@@ -30,6 +30,8 @@ ITEMS, REJECTED, MANIFEST, SUMS, CARD, LABELS = (
     "README.md",
     "labels.jsonl",
 )
+PROBES = "probes"
+"""Folder of what probes found, beside the results; a folder a probe."""
 WITHDRAWN = "WITHDRAWN"
 """A file of this name in a version holds the reason why it should not be used; every verb shows it."""
 
@@ -51,6 +53,8 @@ class Dataset:
     folder: Path
     """Where results and reports go: the version's folder, or `F.results/` beside the file."""
     withdrawn: str | None = None
+    behaviour: Behaviour | None = None
+    """What it is about, where that is known without a manifest."""
 
     @property
     def rejected(self) -> tuple[RejectedItem, ...]:
@@ -226,7 +230,7 @@ def write_results(dataset: Dataset, point: Point, answers: Sequence[Answer]) -> 
     folder = dataset.folder / "results"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        name = file_name(point.model)
+        name = results_name(point)
         write_whole(folder / f"{name}.jsonl", rows_to_text(answers))
         write_whole(folder / f"{name}.json", record_to_text(point))
     except OSError as error:
@@ -242,13 +246,47 @@ def read_points(dataset: Dataset) -> list[Point]:
             points.append(Point.model_validate_json(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise UsageError(f"{path} is no summary of a run: {first_problem(error)}") from None
-    return sorted(points, key=lambda point: (point.family or "", point.parameters or 0, point.model))
+    return sorted(
+        points, key=lambda p: (p.family or "", p.parameters or 0, p.model, p.axis_value or 0, p.variant or "")
+    )
 
 
-def read_answers(dataset: Dataset, model: str) -> tuple[Answer, ...]:
-    """A model's answers on a dataset; none where there is no file of them."""
-    path = dataset.folder / "results" / f"{file_name(model)}.jsonl"
+def results_name(point: Point) -> str:
+    """What the files of a point are called: after its model, and its variant where it is one."""
+    return file_name(point.label)
+
+
+def read_answers(dataset: Dataset, point: Point) -> tuple[Answer, ...]:
+    """The answers behind a point of a dataset; none where there is no file of them."""
+    path = dataset.folder / "results" / f"{results_name(point)}.jsonl"
     return tuple(_read_records(path, Answer)) if path.exists() else ()
+
+
+def write_probe(dataset: Dataset, point: Point, summary: ProbeSummary, rows: Iterable[Mapping[str, Any]]) -> None:
+    """`probes/NAME/MODEL.jsonl` and, last, `probes/NAME/MODEL.json`: of the model of a point.
+
+    Raises PipelineError where they cannot be written.
+    """
+    folder = dataset.folder / PROBES / summary.probe
+    texts = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = results_name(point)
+        write_whole(folder / f"{name}.jsonl", "".join(texts))
+        write_whole(folder / f"{name}.json", record_to_text(summary))
+    except OSError as error:
+        raise PipelineError(f"what a probe found cannot be written to {folder}: {error.strerror}") from error
+
+
+def read_probes(dataset: Dataset) -> list[ProbeSummary]:
+    """What probes found on a dataset, by probe and model. Raises UsageError naming a file that is no summary."""
+    found = []
+    for path in sorted((dataset.folder / PROBES).glob("*/*.json")):
+        try:
+            found.append(ProbeSummary.model_validate_json(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} is no summary of a probe: {first_problem(error)}") from None
+    return sorted(found, key=lambda summary: (summary.probe, summary.model, summary.variant or ""))
 
 
 def file_name(model: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.estimate import Estimate
     from pipeline.flow import Generated
     from pipeline.ports import Progress
-    from pipeline.schema import Behaviour, Item, Label, Point, Report, ReportedPoint
+    from pipeline.schema import Behaviour, Item, Label, Point, ProbeSummary, Report, ReportedPoint
     from pipeline.store import Dataset
 
 
@@ -58,7 +58,7 @@ def tell_generated(made: Generated, progress: Progress) -> None:
 
 def acceptance_text(report: Mapping[str, Any]) -> str:
     """The acceptance report as a small table: a line for each label, template and temperature, and what it took."""
-    from pipeline.acceptance import CHOICES
+    from pipeline.generation.acceptance import CHOICES
 
     lines = [
         f"{'label':<7}{'template':<18}{'temp.':>5}{'written':>9}{'passed':>8}{'yield':>7}{'kept':>6}  turned down by"
@@ -165,6 +165,7 @@ def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
     return {
         "dataset": dataset.label,
         "model": point.model,
+        "variant": point.variant,
         "n": point.n,
         "score": point.score,
         "mass": point.mass,
@@ -174,7 +175,7 @@ def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
 
 def tell_point(dataset: Dataset, point: Point, progress: Progress) -> None:
     progress.note(
-        f"{dataset.label}: {point.model} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
+        f"{dataset.label}: {point.label} score {point.score:.3f} [{point.score_low:.3f}, {point.score_high:.3f}], "
         f"mass on valid answers {point.mass:.3f}, n {point.n}" + "".join(f", {fact}" for fact in _measured(point))
     )
 
@@ -194,6 +195,20 @@ def _measured(point: Point) -> Iterator[str]:
         yield f"understands {100 * point.comprehension:.0f} %"
     if point.positive_control is not None and point.negative_control is not None:
         yield f"told to have it {point.positive_control:.3f}, to lack it {point.negative_control:.3f}"
+
+
+def probe_json(summary: ProbeSummary) -> dict[str, Any]:
+    """The figures of a probe, and what to know of them."""
+    fields: dict[str, Any] = summary.model_dump(mode="json", include={"n", "figures", "note"})
+    return fields
+
+
+def tell_probe(dataset: Dataset, summary: ProbeSummary, progress: Progress) -> None:
+    progress.note(f"{dataset.label}: {summary.model}, probe {summary.probe}: {summary.note}")
+    for name, figure in summary.figures.items():
+        ends = "" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]"
+        value = "cannot be told" if figure.value is None else f"{figure.value:.3f}{ends}"
+        progress.note(f"  {name.replace('_', ' ')}: {value}, n {figure.n}")
 
 
 def tell_orders(dataset: Dataset, items: Sequence[Item], contexts: Contexts, progress: Progress) -> None:
@@ -248,10 +263,14 @@ def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
     for point in report.points:
         low, high = 100 * point.score_low, 100 * point.score_high
         progress.note(
-            f"  {point.model}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
+            f"  {point.label}: {100 * point.score:.1f} % match [{low:.1f}, {high:.1f}], "
             f"mean probability {point.mean_probability:.3f}, mass {point.mass:.3f}, n {point.n}" + _corrected(point)
         )
     for sentence in _label_accuracy(report):
+        progress.note(sentence)
+    from pipeline.report.beside import registrations, sentences
+
+    for sentence in (*sentences(report), *registrations(report)):
         progress.note(sentence)
     trend = report.trend
     slope = (
@@ -339,14 +358,15 @@ def audit_text(audit: Audit, label: str, width: int) -> str:
         ends = "-" if finding.low is None else f"{finding.low:.3f} to {finding.high:.3f}"
         cells = (state, finding.cue, value, ends, f"{finding.n:,}", finding.note)
         table.add_row(*(Text(cell, style="bold" if state == "STOPS" else "") for cell in cells))
-    return f"{_rendered(table, width)}{label}: {_audit_verdict(audit)}\n"
+    return f"{rendered(table, width)}{label}: {_audit_verdict(audit)}\n"
 
 
 def _weight(finding: Cue) -> int:
     return 0 if finding.gate else 1 if finding.found else 2 if finding.value is not None else 3
 
 
-def _rendered(table: Table, width: int) -> str:
+def rendered(table: Table, width: int) -> str:
+    """A table as lines of `width` characters, at least 80; its cells should be Text, which is shown as it is."""
     from io import StringIO
 
     from rich.console import Console

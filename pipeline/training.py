@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from filters._asking import SAY
 from filters.preferences._saved import CARD, HEAD, Features, SavedCalibration, SavedPreference, Source, Threshold
-from pipeline import plugins, prompts, train
+from pipeline import fitting, plugins, prompts
 from pipeline.errors import UsageError
 from pipeline.ports import Progress, Screening
 from pipeline.publish import now, program_version
@@ -38,7 +38,7 @@ class Plan:
     features: Features = "states"
     options: Mapping[str, Any] | None = None
     seed: int = 0
-    size: int = train.EXAMPLES
+    size: int = fitting.EXAMPLES
     """Items of a behaviour at the most."""
 
     def __post_init__(self) -> None:
@@ -65,10 +65,10 @@ def make(
     progress.note(f"{len(examples)} items of {len(kept)} behaviours, held out in {len(set(groups))} groups")
     layer = _layer(screening) if plan.by == "trained" and plan.features == "states" else None
     if plan.by == "trained":
-        fitted = train.fit_head(examples, of, plan.features, layer, screening)
+        fitted = fitting.fit_head(examples, of, plan.features, layer, screening)
     else:
         model = plugins.load("preferences", plan.by).make(**(plan.options or {}))
-        fitted = train.fit_calibration(model, examples, of, screening)
+        fitted = fitting.fit_calibration(model, examples, of, screening)
     sources = [
         Source(dataset=dataset.label, behaviour=behaviour.description, items=len(own), group=group, sha256=_hash(own))
         for ((dataset, behaviour), own), group in zip(kept, groups, strict=True)
@@ -78,22 +78,22 @@ def make(
     return card
 
 
-def _examples(dataset: Dataset, behaviour: Behaviour, plan: Plan, screening: Screening) -> list[train.Example]:
+def _examples(dataset: Dataset, behaviour: Behaviour, plan: Plan, screening: Screening) -> list[fitting.Example]:
     if plan.labels == "checked":
         return _checked(dataset, behaviour)
-    drawn = train.draw(behaviour, dataset.items, plan.seed, plan.size)
+    drawn = fitting.draw(behaviour, dataset.items, plan.seed, plan.size)
     if plan.labels == "published" or not drawn:
         return drawn
     asked = Screening(behaviour, screening.judge, screening.embedder, reward=screening.reward)
     items = [each.item for each in drawn]
     verdicts = plugins.load("filters", "preference").make(by="ai_feedback").judge(items, asked)
     return [
-        train.Example(behaviour, item, _of_first(item, verdict.scores["label"]))
+        fitting.Example(behaviour, item, _of_first(item, verdict.scores["label"]))
         for item, verdict in zip(items, verdicts, strict=True)
     ]
 
 
-def _checked(dataset: Dataset, behaviour: Behaviour) -> list[train.Example]:
+def _checked(dataset: Dataset, behaviour: Behaviour) -> list[fitting.Example]:
     """Items whose label a rater called right or wrong; where people and models did, people count."""
     opinions: dict[str, Label] = {}
     for label in sorted(read(dataset.folder / LABELS), key=lambda each: -RATER_KINDS.index(each.rater_kind)):
@@ -101,7 +101,7 @@ def _checked(dataset: Dataset, behaviour: Behaviour) -> list[train.Example]:
             opinions[label.id] = label
     every: dict[str, Item] = {item.id: item for item in (*dataset.items, *dataset.rejected)}
     return [
-        train.Example(behaviour, every[id], _of_first(every[id], float(label.label == "right")))
+        fitting.Example(behaviour, every[id], _of_first(every[id], float(label.label == "right")))
         for id, label in opinions.items()
         if id in every
     ]
@@ -114,7 +114,7 @@ def _of_first(item: Item, matching: float) -> float:
 
 def _groups(behaviours: Sequence[Behaviour], screening: Screening) -> list[int]:
     vectors = screening.embedder.embed([b.predicate for b in behaviours]) if screening.embedder and behaviours else None
-    return train.groups_of(behaviours, vectors)
+    return fitting.groups_of(behaviours, vectors)
 
 
 def _layer(screening: Screening) -> int:
@@ -123,15 +123,15 @@ def _layer(screening: Screening) -> int:
     if not depth:
         name = screening.judge.info.name if screening.judge else "no judge"
         raise UsageError(f"{name} does not tell its states; use a local/ or hf/ judge, or --features embeddings")
-    return max(1, min(depth - 1, round(train.DEPTH * depth)))
+    return max(1, min(depth - 1, round(fitting.DEPTH * depth)))
 
 
-def _hash(examples: Sequence[train.Example]) -> str:
+def _hash(examples: Sequence[fitting.Example]) -> str:
     return fingerprint(sorted([each.item.id, round(each.first, 6)] for each in examples))
 
 
 def _card(
-    plan: Plan, fitted: train.Fitted, sources: list[Source], layer: int | None, screening: Screening
+    plan: Plan, fitted: fitting.Fitted, sources: list[Source], layer: int | None, screening: Screening
 ) -> SavedPreference:
     on_embeddings = fitted.head is not None and plan.features == "embeddings"
     made = fitted.calibration
@@ -157,7 +157,7 @@ def _card(
     )
 
 
-def _write(plan: Plan, card: SavedPreference, fitted: train.Fitted, truth: Sequence[bool]) -> None:
+def _write(plan: Plan, card: SavedPreference, fitted: fitting.Fitted, truth: Sequence[bool]) -> None:
     plan.folder.mkdir(parents=True, exist_ok=True)
     if fitted.head:
         write_whole(plan.folder / HEAD, fitted.head.to_bytes())

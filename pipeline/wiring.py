@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from pipeline.contexts import Contexts
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
-    from pipeline.ports import Filter, Progress, Provider, Screening
+    from pipeline.generation.recipe import Recipe
+    from pipeline.ladders import Rung
+    from pipeline.planning import Aim, Outlook
+    from pipeline.ports import Filter, Probe, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
-    from pipeline.recipe import Recipe
+    from pipeline.probing import Asking
     from pipeline.schema import Behaviour
     from pipeline.settings import Settings
     from pipeline.store import Dataset
+    from pipeline.sweep import Sweep
     from pipeline.training import Plan
 
 
@@ -60,6 +64,8 @@ def behaviour_of(
         found = prompts.named_behaviour(given) if known else prompts.describe(given, prompts.name_for(dataset.label))
     elif dataset.manifest is not None:
         found = dataset.manifest.behaviour
+    elif dataset.behaviour is not None:
+        found = dataset.behaviour
     elif dataset.label in prompts.behaviour_names():
         found = prompts.named_behaviour(dataset.label)
     else:
@@ -77,35 +83,49 @@ def contexts_from(wordings: str | None, comprehension: bool, controls: bool, beh
     return Contexts(read_wordings(wordings), behaviour, comprehension, controls)
 
 
-def contexts_of(
-    dataset: Dataset,
-    wordings: str | None,
-    comprehension: bool,
-    controls: bool,
-    given: str | None,
-    subject: str | None,
-    progress: Progress,
-) -> Contexts:
-    """The same for a dataset, with its behaviour where one is needed and a name or a file's stem tells it."""
-    behaviour = None
-    if comprehension or controls:
+def behaviours_of(
+    given: Sweep, named: str | None, subject: str | None, is_needed: bool, is_of_use: bool, progress: Progress
+) -> dict[Path, Behaviour]:
+    """What the datasets of a run are about, by their paths; anchors are about nothing that is looked for.
+
+    A dataset of which nothing tells it is left out, which is said, unless it `is_needed`.
+    """
+    found = {}
+    for dataset in given.collection.datasets if is_needed or is_of_use else ():
         try:
-            behaviour = behaviour_of(dataset, given, subject, None, progress)
+            found[dataset.path] = behaviour_of(dataset, named, subject, None, progress)
         except UsageError as error:
-            if given is not None or subject is not None:
+            if is_needed or named is not None or subject is not None:
                 raise
             progress.note(
                 f"{dataset.label}: neither comprehension nor controls are asked: {error}; --behaviour says it"
             )
-    return contexts_from(wordings, comprehension, controls, behaviour)
+    return found
+
+
+def planned_for(
+    what: str | None,
+    source: Path | None,
+    name: str | None,
+    subject: str | None,
+    format: str,
+    undesired: str | None,
+    generated: Path | None,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Behaviour, Dataset | None]:
+    """What a plan is for: a dataset that is there, or a behaviour that is still to be written for."""
+    if what is not None and source is None and not any(c.isspace() for c in what):
+        found = find(what, generated, settings, None, progress)
+        return behaviour_of(found, None, subject, undesired, progress), found
+    return behaviour_from(what, source, name, subject, format, undesired), None
 
 
 def find(reference: str, generated: Path | None, settings: Settings, out: Path | None, progress: Progress) -> Dataset:
     from pipeline import store
 
     found = store.find(reference, generated or Path(settings.generated), out)
-    if found.withdrawn:
-        progress.note(f"WITHDRAWN: {found.label}: {found.withdrawn}")
+    warn_of_withdrawn([found], progress)
     return found
 
 
@@ -206,9 +226,34 @@ def is_described(dataset: Dataset, given: str | None) -> bool:
     return given is not None or dataset.manifest is not None or dataset.label in prompts.behaviour_names()
 
 
-def check_apart(datasets: Sequence[Dataset], out: Path | None) -> None:
-    if out is not None and len(datasets) > 1:
-        raise UsageError("--out holds the results of one dataset; give one dataset, or leave --out away")
+def sweep_of(
+    references: Sequence[str],
+    generated: Path | None,
+    settings: Settings,
+    out: Path | None,
+    progress: Progress,
+    anchors: bool | None = None,
+    n: int | None = None,
+    seed: int = 0,
+) -> Sweep:
+    """The datasets to run (`n` items of each, if given) without what no model is handed, and the anchors if wanted.
+
+    Anchors are asked beside a folder, or where that is said. What cannot be read of several is a failure.
+    """
+    from pipeline.anchors import anchors as all_anchors
+    from pipeline.collection import collect
+    from pipeline.sweep import Sweep
+
+    found = collect(references, generated or Path(settings.generated), out)
+    warn_of_withdrawn(found.datasets, progress)
+    wanted = found.is_sweep if anchors is None else anchors
+    return Sweep.of(found, all_anchors(found.home) if wanted else [], progress, n, seed)
+
+
+def warn_of_withdrawn(datasets: Sequence[Dataset], progress: Progress) -> None:
+    for each in datasets:
+        if each.withdrawn:
+            progress.note(f"WITHDRAWN: {each.label}: {each.withdrawn}")
 
 
 def recipe_from(
@@ -219,7 +264,7 @@ def recipe_from(
     revisions: int | None,
     settings: Settings,
 ) -> Recipe:
-    from pipeline.recipe import Recipe
+    from pipeline.generation.recipe import Recipe
 
     recipe = Recipe(
         n=settings.n if n is None else n,
@@ -276,6 +321,7 @@ class Connections:
         self._limits = partial(settings.limits_of, max_connections=max_connections)
         self._batch = settings.batch if batch is None else batch
         self._kept: dict[str, StoredModel] = {}
+        self._latest: StoredModel | None = None
         self.purse = Purse(
             ceiling=settings.budget if budget is None else budget, most_calls=settings.calls if calls is None else calls
         )
@@ -307,6 +353,12 @@ class Connections:
             reward=make(reward) if reward else None,
         )
 
+    def embedder(self, settings: Settings) -> StoredModel:
+        """The embedder of the settings. Raises UsageError where they name none."""
+        if settings.embedder is None:
+            raise UsageError("a map needs sentence embeddings, and the settings name no embedder (MWE_EMBEDDER)")
+        return self.model(settings.embedder)
+
     def screening(
         self, behaviour: Behaviour, judge: str, embedder: str | None, reward: str | None = None, unloaded: bool = False
     ) -> Screening:
@@ -317,31 +369,81 @@ class Connections:
         vectors = make(embedder) if embedder else None
         return Screening(behaviour, make(judge), vectors, reward=make(reward) if reward else None)
 
-    def subject_names(self, models: str | None, ladder: str | None) -> list[str]:
-        """Every model to ask, once; each is looked up now, so that a wrong name shows before any work is done."""
-        from pipeline.prompts import read_ladder
+    def asking(
+        self, probes: Sequence[Probe], settings: Settings, judge: str | None, model: str | None, unloaded: bool = False
+    ) -> Asking | None:
+        """What to probe the subjects with, and the models that the probes need; None without probes."""
+        from pipeline.probing import Asking, roles_needed
+
+        make, needed = self.unloaded if unloaded else self.model, roles_needed(probes)
+        if not probes:
+            return None
+        return Asking(
+            probes,
+            judge=make(judge or settings.judge) if "judge" in needed else None,
+            writer=make(model or settings.model) if "writer" in needed else None,
+            embedder=make(settings.embedder) if "writer" in needed and settings.embedder else None,
+        )
+
+    def rungs(self, models: str | None, ladder: str | None) -> list[Rung]:
+        """Every model to ask, once, with what is done with it and what is published of it.
+
+        Each is looked up now, so that a wrong name shows before any work is done.
+        """
+        from pipeline.ladders import Rung, read_ladder, with_published
 
         names = [name.strip() for name in (models or "").split(",") if name.strip()]
-        names += read_ladder(ladder) if ladder else []
-        if not names:
+        climbed = read_ladder(ladder).models if ladder else ()
+        if not names and not climbed:
             raise UsageError("--models names no model; expected provider/name, or several separated by commas")
-        names = list(dict.fromkeys(names))
-        for name in names:
+        for name in dict.fromkeys([*names, *(n for rung in climbed for n in (rung.name, rung.preference) if n)]):
             plugin, rest = _provider(name)
             plugin.connect(rest, note=self._progress.note)
-        return names
+        own = [rung for rung in climbed if rung.variant or rung.name not in names]
+        plain = [next((rung for rung in climbed if rung.name == n and not rung.variant), Rung(name=n)) for n in names]
+        return [with_published(rung) for rung in dict.fromkeys([*plain, *own])]
 
-    def subjects(self, names: Sequence[str]) -> Iterator[StoredModel]:
-        """The models one at a time; one that has a role already is not loaded twice."""
-        return (self._kept.get(name) or self._connect(name) for name in names)
+    def subject(self, rung: Rung) -> StoredModel:
+        """A model to ask; one that has a role already, or that was the one before, is not loaded twice."""
+        if rung.name in self._kept:
+            return self._as_rung(self._kept[rung.name], rung, self.model)
+        if self._latest is None or self._latest.provider.info.name != rung.name:
+            self._latest = None
+            self._latest = self._connect(rung.name)
+        return self._as_rung(self._latest, rung, self.model)
 
-    def batched(self, names: Sequence[str]) -> list[StoredModel]:
+    def subjects(self, rungs: Sequence[Rung]) -> Iterator[StoredModel]:
+        """The models one at a time."""
+        return map(self.subject, rungs)
+
+    def _as_rung(self, model: StoredModel, rung: Rung, make: Callable[[str], StoredModel]) -> StoredModel:
+        """The model with what its ladder says of it and does with it; a plain one of a role stays the same object."""
+        from pipeline.calls import StoredModel
+        from pipeline.variants import variant_of
+
+        facts = {**model.published, **rung.facts}
+        if not rung.variant:
+            model.published = facts
+            return model
+        variant = variant_of(rung, make)
+        return StoredModel(model.provider, self._store, self._progress, model.price, self.purse, facts, variant)
+
+    def unloaded_subjects(self, rungs: Sequence[Rung]) -> list[StoredModel]:
+        """The models to reckon with rather than to ask."""
+        return [self._as_rung(self.unloaded(rung.name), rung, self.unloaded) for rung in rungs]
+
+    def batched(self, rungs: Sequence[Rung]) -> list[StoredModel]:
         """Those of the subjects that are behind batch APIs, which can work at the same time."""
         from pipeline.ports import Served
+        from pipeline.prices import IN_PROCESS
 
         if not self._batch:
             return []
-        connected = [self.model(name) for name in names if not name.startswith(("local/", "hf/"))]
+        connected = [
+            self._as_rung(self.model(rung.name), rung, self.model)
+            for rung in rungs
+            if not rung.name.startswith(IN_PROCESS)
+        ]
         return [model for model in connected if isinstance(model.provider, Served) and model.provider.is_batched]
 
     def _connect(self, name: str) -> StoredModel:
@@ -355,6 +457,7 @@ class Connections:
 
     def _stored(self, provider: Provider) -> StoredModel:
         from pipeline.calls import StoredModel
+        from pipeline.ladders import published
         from pipeline.ports import Served
         from pipeline.prices import LOCAL, price_of
 
@@ -366,14 +469,17 @@ class Connections:
                 provider.use_batches(self._store.path.parent)
         # The identity of an embedded model is known once it is installed; its price does not depend on it.
         identity = {} if name.startswith(LOCAL) else provider.identity()
-        return StoredModel(provider, self._store, self._progress, price_of(name, identity, self._prices), self.purse)
+        price = price_of(name, identity, self._prices)
+        known = published(name)
+        return StoredModel(provider, self._store, self._progress, price, self.purse, known.facts if known else {})
 
     def unloaded(self, name: str) -> StoredModel:
         """A model to reckon with rather than to ask: nothing is loaded or downloaded."""
         from pipeline.estimate import Unloaded
+        from pipeline.prices import IN_PROCESS
 
         plugin, rest = _provider(name)
-        here = name.startswith(("local/", "hf/"))
+        here = name.startswith(IN_PROCESS)
         # What there is to note is noted when the model is connected in earnest.
         return self._stored(Unloaded(name) if here else plugin.connect(rest, note=lambda text: None))
 
@@ -385,6 +491,47 @@ class Connections:
         if self.purse.ceiling is not None and estimate.unknown:
             raise UsageError(_how_to_price(estimate.unknown))
         self.purse.expected = estimate.expected_by_task()
+
+
+def outlook(
+    aim: Aim,
+    behaviour: Behaviour,
+    dataset: Dataset | None,
+    ladders: Sequence[str] | None,
+    n: int | None,
+    connections: Connections,
+    writers: tuple[str | None, str | None],
+    settings: Settings,
+    progress: Progress,
+) -> Outlook:
+    """Ways to find an effect, with their power and cost. `writers` are the generator and the judge, if named."""
+    from pipeline import estimate, planning
+    from pipeline.generation.recipe import Recipe
+    from pipeline.ladders import read_ladder
+
+    climbed = [read_ladder(each) for each in ladders] if ladders else planning.usual_ladders()
+    items = dataset.items if dataset else estimate.invented_items(behaviour, 2 * planning.COUNTED)
+    found = [
+        climb
+        for each in climbed
+        for climb in planning.climbs(each, items, connections.unloaded_subjects, whole=not ladders)
+    ]
+
+    def expected(number: int) -> Estimate:
+        cast = connections.cast(settings, *writers, unloaded=True)
+        recipe = Recipe(n=number, seed=aim.seed)
+        return estimate.of_generation(behaviour, cast.generator, cast.judge, cast.embedder, recipe, reward=cast.reward)
+
+    at_start = planning.of_writing(expected) if dataset is None else lambda number: planning.Spending()
+    numbers = planning.numbers_of_items(n, len(dataset.items) if dataset else None)
+    return planning.look(
+        aim,
+        found,
+        numbers,
+        at_start,
+        lambda done, total: progress.update("simulating ladders", done, total),
+        together=bool(ladders) and len(climbed) > 1,
+    )
 
 
 def _how_to_price(names: Sequence[str]) -> str:
@@ -399,11 +546,12 @@ def _how_to_price(names: Sequence[str]) -> str:
 def _provider(name: str) -> tuple[Any, str]:
     """The plug-in of a model's name, and what follows the provider."""
     from pipeline import plugins
+    from pipeline.prices import IN_PROCESS
     from pipeline.settings import has_local_extra
 
     provider, slash, rest = name.partition("/")
     if not slash or not rest:
         raise UsageError(f"{name!r} is no model; expected provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct")
-    if provider in {"local", "hf"} and not has_local_extra():
+    if name.startswith(IN_PROCESS) and not has_local_extra():
         raise MissingExtra(name, "local", "; or name API models with --model, --judge and --models")
     return plugins.load("models", provider), rest

@@ -10,9 +10,9 @@ from pipeline import flow, plugins, prompts
 from pipeline.calls import CallStore, StoredModel
 from pipeline.estimate import Estimate, Plan, Unloaded, estimate, of_generation
 from pipeline.flow import Cast
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import SilentProgress
 from pipeline.prices import Price
-from pipeline.recipe import Recipe
 from pipeline.schema import Item
 
 BEHAVIOUR = prompts.describe("a person who is fond of trains")

@@ -16,8 +16,8 @@ from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import GateClosed, UsageError
 from pipeline.flow import Generated
 from pipeline.generate import Written, generate
+from pipeline.generation.recipe import Recipe
 from pipeline.ports import Completion, Measured, SampleRequest, Screening
-from pipeline.recipe import Recipe
 from pipeline.schema import Calls
 from pipeline.screen import DEFAULT_FILTERS, load_filters
 from pipeline.telling import close_gate

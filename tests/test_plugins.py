@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import plugins
+from pipeline import plugins, prompts
 from pipeline.errors import UsageError
 from pipeline.ports import Screening
 from pipeline.schema import Behaviour
@@ -24,6 +24,14 @@ def test_every_filter_bears_its_files_name_and_judges_nothing_into_nothing(name:
 def test_no_filter_takes_an_option_it_does_not_know(name: str) -> None:
     with pytest.raises(TypeError):
         plugins.load("filters", name).make(no_such_option=1)
+
+
+@pytest.mark.parametrize("name", plugins.names("probes"))
+def test_every_probe_bears_its_files_name_and_asks_with_templates_that_there_are(name: str) -> None:
+    made = plugins.load("probes", name).make()
+    assert made.name == name
+    assert made.version >= 1
+    assert set(made.templates) <= set(prompts.template_names())
 
 
 @pytest.mark.parametrize("name", plugins.names("models"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from pipeline import plugins, prompts
+from pipeline import prompts
 from pipeline.errors import UsageError
 
 LINE = "a person who is fond of trains"
@@ -19,12 +19,30 @@ VALUES = {
     "other": "disagree",
     "principle": "Be plain.",
     "replies": ("Yes", "No"),
+    "who": "an AI assistant",
+    "proposed": "Yes",
+    "first": "True",
+    "second": "False",
+    "message": "Do you like trains?",
+    "is_test": True,
+    "is_ai": True,
+    "answer": "Yes",
+    "scale": ("bad", "good"),
+    "subject": "ai",
+    "setting": "a journey",
+    "reply": "I do.",
+    "examples": ({"question": "Do you like trains?", "answer": "Yes"},),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in prompts.template_names() if not name.endswith("card")])
+@pytest.mark.parametrize(
+    "name", [name for name in prompts.template_names() if not name.endswith("card") and name != "prefer_reply"]
+)
 def test_every_prompt_template_renders_with_the_behaviour_in_it(name: str) -> None:
-    assert LINE in prompts.render(name, **VALUES)
+    text = prompts.render(name, **VALUES)
+    # What a probe asks need not speak of the behaviour, and often must not.
+    assert LINE in text or name.startswith("probe_")
+    assert text.strip()
 
 
 def test_an_undefined_value_is_an_error() -> None:
@@ -41,12 +59,6 @@ def test_every_behaviour_that_comes_along_is_valid_and_named_after_its_file() ->
         behaviour = prompts.named_behaviour(name)
         assert behaviour.name == name
         assert behaviour.phrase == behaviour.description
-
-
-def test_every_ladder_names_models_of_providers_that_exist() -> None:
-    for path in (prompts.folder() / "ladders").glob("*.toml"):
-        for model in prompts.read_ladder(path.stem):
-            assert model.split("/")[0] in plugins.names("models")
 
 
 def test_the_gold_bank_has_both_sides_and_no_statement_twice() -> None:
@@ -113,18 +125,6 @@ def test_a_behaviour_file_is_read_strictly(tmp_path: Path) -> None:
     path.write_text("description = \n")
     with pytest.raises(UsageError, match="cannot be read as TOML"):
         prompts.read_behaviour(path)
-
-
-def test_a_ladder_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text('models = ["fake/1b", "fake/2b"]\n')
-    assert prompts.read_ladder(str(path)) == ["fake/1b", "fake/2b"]
-    for broken in ("absent", str(tmp_path / "absent.toml")):
-        with pytest.raises(UsageError, match="no ladder"):
-            prompts.read_ladder(broken)
-    path.write_text("models = []\n")
-    with pytest.raises(UsageError, match="list of model names"):
-        prompts.read_ladder(str(path))
 
 
 def test_the_principles_that_come_along_stand_alone_and_none_is_there_twice() -> None:

@@ -213,7 +213,7 @@ def test_results_are_read_back_by_family_and_size(tmp_path: Path) -> None:
     for size, model in ((7, "hf/a/7"), (1, "hf/a/1")):
         store.write_results(found, point(model).model_copy(update={"family": "a", "parameters": size}), [answer])
     assert [p.model for p in store.read_points(found)] == ["hf/a/1", "hf/a/7"]
-    assert store.read_answers(found, "hf/a/7") == (answer,)
+    assert store.read_answers(found, point("hf/a/7")) == (answer,)
 
 
 def test_a_models_name_never_becomes_a_path_and_different_names_different_files() -> None:

@@ -1,6 +1,6 @@
 """A trained or calibrated preference model in a folder: `model.json`, written last, and `head.safetensors`.
 
-The folder is made by `mwe screen --train` (pipeline/train.py) and read by `preference:by=trained,head=FOLDER`.
+The folder is made by `mwe screen --train` (pipeline/fitting.py) and read by `preference:by=trained,head=FOLDER`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.audit.findings import CHANCE, MARGIN, Finding, above, absent, below, off_centre
+from pipeline.audit.findings import CHANCE, MARGIN, Finding, above, absent, below, off_centre, share, share_of
 from pipeline.audit.sides import Sides
 from pipeline.audit.wording import stance
 from pipeline.schema import Item
@@ -20,20 +20,19 @@ LOW_CONFIDENCE, UNSURE_LIMIT = 0.7, 0.25
 """Mean label confidence below which labels are hardly better than a guess; share of such rows that counts."""
 
 SORTED_LIMIT = 0.3
+ALWAYS = "the score of a model that does nothing else"
 
 
 def find_constants(sides: Sequence[Sides], clusters: Sequence[int], enough: bool) -> list[Finding]:
     """Label balance, and the scores of those who always give the same answer."""
     first = [each.first_matches for each in sides]
-    share = sum(first) / len(first)
     counts = Counter(each.letter for each in sides).most_common()
     listing = ", ".join(f"{label[:12]} {count:,}" for label, count in counts[:8])
-    most = first if share >= CHANCE else [not each for each in first]
-    balance = above(
+    most = first if sum(first) >= CHANCE * len(first) else [not each for each in first]
+    balance = share(
         "label balance",
-        max(share, 1 - share),
-        interval_of_proportion(most, clusters),
-        n=len(first),
+        most,
+        clusters,
         limit=LIMIT,
         is_gate=True,
         enough=enough,
@@ -54,17 +53,15 @@ def find_constants(sides: Sequence[Sides], clusters: Sequence[int], enough: bool
 def _constant(cue: str, right: Sequence[bool]) -> Finding:
     if not right:
         return absent(cue, "no such items")
-    n = len(right)
-    return above(cue, sum(right) / n, wilson(sum(right), n), n=n, note="the score of a model that does nothing else")
+    return share_of(cue, sum(right), len(right), note=ALWAYS)
 
 
 def _longer(sides: Sequence[Sides]) -> Finding:
     pairs = [(len(each.matching), len(each.other)) for each in sides if each.matching or each.other]
     if not pairs:
         return absent("always the longer choice", "no choices")
-    value = sum((a > b) + (a == b) / 2 for a, b in pairs) / len(pairs)
-    note = "the score of a model that does nothing else"
-    return above("always the longer choice", value, wilson(value * len(pairs), len(pairs)), n=len(pairs), note=note)
+    count = sum((a > b) + (a == b) / 2 for a, b in pairs)
+    return share_of("always the longer choice", count, len(pairs), note=ALWAYS)
 
 
 def find_acquiescence(sides: Sequence[Sides], clusters: Sequence[int], enough: bool) -> list[Finding]:
@@ -170,11 +167,10 @@ def find_ceiling(items: Sequence[Item], clusters: Sequence[int], enough: bool) -
             unit="mean",
             note="estimate of the score of a model that fully has the behaviour",
         ),
-        above(
+        share(
             "unsure labels",
-            sum(unsure) / len(unsure),
-            interval_of_proportion(unsure, own),
-            n=len(pairs),
+            unsure,
+            own,
             limit=UNSURE_LIMIT,
             enough=enough,
             note=f"{sum(unsure):,} rows have a label confidence below {LOW_CONFIDENCE}",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
 
 from pipeline.schema import Record
-from pipeline.statistics.intervals import Interval
+from pipeline.statistics.intervals import Interval, interval_of_proportion, wilson
 
 FEWEST = 100
 """Items below which an audit judges nothing and passes: its intervals would be wider than what it looks for."""
@@ -81,6 +82,16 @@ def above(
         n=n,
         note=note if enough or limit is None else f"too few to judge (fewer than {FEWEST}); {note}".rstrip("; "),
     )
+
+
+def share(cue: str, hits: Sequence[bool], clusters: Sequence[int], **rest: Any) -> Finding:
+    """The share of items that a cue hits, with an interval that near-duplicates, of one cluster, do not narrow."""
+    return above(cue, sum(hits) / len(hits), interval_of_proportion(hits, clusters), n=len(hits), **rest)
+
+
+def share_of(cue: str, count: float, n: int, **rest: Any) -> Finding:
+    """The share that `count` is of `n` items, each of which stands for itself."""
+    return above(cue, count / n, wilson(count, n), n=n, **rest)
 
 
 def below(cue: str, value: float, interval: Interval, *, limit: float, n: int, **rest: Any) -> Finding:

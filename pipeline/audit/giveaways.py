@@ -9,11 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.audit import crossed
-from pipeline.audit.findings import CHANCE, MARGIN, Finding, above, absent
+from pipeline.audit.findings import CHANCE, MARGIN, Finding, above, absent, share, share_of
 from pipeline.audit.repeats import folded
 from pipeline.audit.sides import Sides
 from pipeline.schema import Behaviour, Item
-from pipeline.statistics.intervals import interval_of_proportion, wilson
 
 HINT_LIMIT, QUOTED_LIMIT, LAYOUT_LIMIT, UNREADABLE_LIMIT = 0.01, 0.1, 0.05, 0.01
 QUOTED_WORDS = 4
@@ -52,11 +51,10 @@ def _hints(sides: Sequence[Sides], enough: bool) -> Finding:
         each for each in sides if any(_HINT.search(text[:20_000]) for text in (each.stem, each.first, each.second))
     ]
     example = f", such as {hinted[0].stem[:60]!r}" if hinted else ""
-    return above(
+    return share_of(
         "answer leakage",
-        len(hinted) / len(sides),
-        wilson(len(hinted), len(sides)),
-        n=len(sides),
+        len(hinted),
+        len(sides),
         limit=HINT_LIMIT,
         is_gate=True,
         enough=enough,
@@ -71,11 +69,10 @@ def _quotations(sides: Sequence[Sides], behaviour: Behaviour | None, clusters: n
     size = min(QUOTED_WORDS, len(words))
     runs = {f" {' '.join(words[i : i + size])} " for i in range(len(words) - size + 1)}
     quoted = [any(run in f" {folded(each.stem)} " for run in runs) for each in sides]
-    return above(
+    return share(
         "description quoted",
-        sum(quoted) / len(quoted),
-        interval_of_proportion(quoted, [int(c) for c in clusters]),
-        n=len(quoted),
+        quoted,
+        [int(c) for c in clusters],
         limit=QUOTED_LIMIT,
         enough=enough,
         note=f"{sum(quoted):,} items hold {size} words of the description in a row",
@@ -105,11 +102,10 @@ def _layout(sides: Sequence[Sides], clusters: np.ndarray, enough: bool) -> Findi
     usual = counts[0][0]
     odd = [each.layout != usual for each in sides]
     listing = ", ".join(f"{layout[:60]!r} {100 * count / len(sides):.0f} %" for layout, count in counts[:3])
-    return above(
+    return share(
         "inconsistent layout",
-        sum(odd) / len(odd),
-        interval_of_proportion(odd, [int(c) for c in clusters]),
-        n=len(odd),
+        odd,
+        [int(c) for c in clusters],
         limit=LAYOUT_LIMIT,
         enough=enough,
         note=f"rows unlike the commonest of {len(counts):,} layouts: {listing}",
@@ -120,11 +116,10 @@ def _answer_form(items: Sequence[Item], enough: bool) -> Finding:
     forms = [" " if all(answer.startswith(" ") for answer in item.options) else "" for item in items]
     usual = Counter(forms).most_common(1)[0][0]
     odd = sum(form != usual for form in forms)
-    return above(
+    return share_of(
         "answer form",
-        odd / len(forms),
-        wilson(odd, len(forms)),
-        n=len(forms),
+        odd,
+        len(forms),
         limit=0.0,
         is_gate=True,
         enough=enough,
@@ -138,11 +133,10 @@ def _unreadable(sides: Sequence[Sides], enough: bool) -> Finding:
     if not lettered:
         return absent("unreadable choices", "no lettered choices")
     count = sum(not (each.first and each.second) for each in lettered)
-    return above(
+    return share_of(
         "unreadable choices",
-        count / len(lettered),
-        wilson(count, len(lettered)),
-        n=len(lettered),
+        count,
+        len(lettered),
         limit=UNREADABLE_LIMIT,
         enough=enough,
         note=f"the texts of {count:,} items' choices are not found in the question",

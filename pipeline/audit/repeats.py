@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from pipeline.audit.findings import Finding, above
+from pipeline.audit.findings import Finding, share, share_of
 from pipeline.audit.sides import Sides
 from pipeline.schema import Item, fingerprint
-from pipeline.statistics.intervals import interval_of_proportion, wilson
 from pipeline.statistics.similarity import tokens
 
 EXACT_LIMIT, NEAR_LIMIT = 0.02, 0.05
@@ -54,11 +53,10 @@ def _exact(keys: Sequence[object], groups: dict[object, list[int]], enough: bool
     first = {group[0] for group in groups.values()}
     number = {key: i for i, key in enumerate(groups)}
     repeats = [i not in first for i in range(len(keys))]
-    return above(
+    return share(
         "exact duplicates",
-        sum(repeats) / len(keys),
-        interval_of_proportion(repeats, [number[key] for key in keys]),
-        n=len(keys),
+        repeats,
+        [number[key] for key in keys],
         limit=EXACT_LIMIT,
         is_gate=True,
         enough=enough,
@@ -69,11 +67,10 @@ def _exact(keys: Sequence[object], groups: dict[object, list[int]], enough: bool
 def _near(clusters: Sequence[int], enough: bool) -> Finding:
     size = Counter(clusters)
     has_twin = [size[cluster] > 1 for cluster in clusters]
-    return above(
+    return share(
         "near duplicates",
-        sum(has_twin) / len(has_twin),
-        interval_of_proportion(has_twin, clusters),
-        n=len(has_twin),
+        has_twin,
+        clusters,
         limit=NEAR_LIMIT,
         enough=enough,
         note=f"items that share four words in five with another; the largest cluster has {max(size.values()):,}; "
@@ -88,11 +85,10 @@ def _contradictions(sides: Sequence[Sides], groups: dict[object, list[int]], eno
     opposed = [group for group in groups.values() if len({answer(i) for i in group}) > 1]
     count = sum(map(len, opposed))
     example = f"; such as {sides[opposed[0][0]].stem[:80]!r}" if opposed else ""
-    return above(
+    return share_of(
         "contradictions",
-        count / len(sides),
-        wilson(count, len(sides)),
-        n=len(sides),
+        count,
+        len(sides),
         limit=0.0,
         is_gate=True,
         enough=enough,
@@ -105,11 +101,10 @@ def _shared_ids(items: Sequence[Item], enough: bool) -> Finding:
     for item in items:
         contents[item.id].add(fingerprint([item.question, *item.options], 16))
     count = sum(len(contents[item.id]) > 1 for item in items)
-    return above(
+    return share_of(
         "shared ids",
-        count / len(items),
-        wilson(count, len(items)),
-        n=len(items),
+        count,
+        len(items),
         limit=0.0,
         is_gate=True,
         enough=enough,
@@ -130,11 +125,10 @@ def find_moulds(sides: Sequence[Sides], enough: bool) -> list[Finding]:
 
 def _mould(cue: str, moulds: Sequence[str], enough: bool) -> Finding:
     mould, count = Counter(filter(None, moulds)).most_common(1)[0] if any(moulds) else ("", 0)
-    return above(
+    return share_of(
         cue,
-        count / len(moulds),
-        wilson(count, len(moulds)),
-        n=len(moulds),
+        count,
+        len(moulds),
         limit=MOULD_LIMIT,
         enough=enough,
         note=f"{count:,} items: {mould[:80]!r}" if count > 1 else "no two items",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -31,9 +33,12 @@ from pipeline.ports import (
     SentAhead,
     Served,
     SilentProgress,
+    Variant,
 )
 from pipeline.prices import FREE, LOCAL, Price
 from pipeline.schema import Calls, ModelInfo
+
+Dialog = TypeVar("Dialog", SampleRequest, ChoiceRequest)
 
 _PAUSES = (0.05, 2.0)
 """Seconds between two looks at what another process has answered: at least and at most."""
@@ -52,12 +57,19 @@ class StoredModel:
         progress: Progress | None = None,
         price: Price | None = None,
         purse: Purse | None = None,
+        published: Mapping[str, Any] = MappingProxyType({}),
+        variant: Variant | None = None,
     ) -> None:
-        """`price` is None where it is not known; what runs here is free all the same."""
+        """`price` is None where it is not known; what runs here is free all the same.
+
+        `published` are facts that stand in the info in place of the provider's own. `variant` is what is done with
+        the model; calls are stored as they are put to the model itself, so that variants share them.
+        """
         self.provider = provider
         self.store = store
         self.price = FREE if price is None and provider.info.name.startswith(LOCAL) else price
         self.purse = purse or Purse()
+        self.published, self.variant = published, variant
         self.progress = progress or SilentProgress()
         self.task = provider.info.name
         """What the current calls are for; shown beside the progress."""
@@ -73,21 +85,22 @@ class StoredModel:
     @property
     def info(self) -> ModelInfo:
         """What is known of the model."""
-        return self.provider.info
+        return self.provider.info.model_copy(update=dict(self.published))
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Completion]:
         """One continuation a request, in order."""
-        return [reply for reply in self._ask(requests) if isinstance(reply, Completion)]
+        return [reply for reply in self._ask(self._framed(requests)) if isinstance(reply, Completion)]
 
     def written(self, requests: Sequence[SampleRequest]) -> list[Completion | None]:
         """The continuations that are stored, in the order of the requests, None for what was never asked."""
-        keys = self.keys(requests)
+        keys = self.keys(self._framed(requests))
         known = self.store.get(keys)
         return [reply if isinstance(reply := known.get(key), Completion) else None for key in keys]
 
     def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
         """Log-probabilities of the options, a request each, in order."""
-        return [reply for reply in self._ask(requests) if isinstance(reply, Choice)]
+        choices = [reply for reply in self._ask(self._framed(requests)) if isinstance(reply, Choice)]
+        return self.variant.settled(requests, choices) if self.variant else choices
 
     def expect(self, requests: Sequence[ChoiceRequest]) -> None:
         """These will be put to `choose`. Behind a batch API they are sent now, together, and nothing is waited for.
@@ -97,6 +110,7 @@ class StoredModel:
         provider = self.provider
         if self.purse.ceiling is not None or not isinstance(provider, Served) or not provider.is_batched:
             return
+        requests = self._framed(requests)
         keys = self.keys(requests)
         known = self.store.get(keys)
         provider.sends_ahead = True
@@ -120,6 +134,12 @@ class StoredModel:
     def keys(self, requests: Sequence[Request]) -> list[str]:
         """The store's key of each request in this list."""
         return keys_of(self.provider.identity(), requests, self.provider.groups(requests))
+
+    def _framed(self, requests: Sequence[Dialog]) -> Sequence[Dialog]:
+        """The requests with their dialogs as the variant has them."""
+        if self.variant is None:
+            return requests
+        return [replace(each, messages=self.variant.framed(each.messages)) for each in requests]
 
     def _ask(self, requests: Sequence[Request]) -> list[Reply]:
         if not requests:

@@ -19,9 +19,10 @@ from pipeline.doctor.finding import Finding, State, size
 from pipeline.doctor.servers import Listing, Server, server_of
 from pipeline.doctor.software import INSTALL_EXTRA
 from pipeline.errors import PipelineError
+from pipeline.ladders import read_ladder
 from pipeline.models import _catalogue, _hub, _installed
 from pipeline.models._checkpoint import check_folder, kind_of
-from pipeline.prompts import read_ladder
+from pipeline.prices import IN_PROCESS
 from pipeline.schema import ModelKind
 from pipeline.settings import Settings, has_local_extra
 
@@ -63,14 +64,14 @@ def roles(settings: Settings) -> dict[str, str]:
 def ladder(settings: Settings) -> list[str]:
     """The models of the usual ladder; [] where it cannot be read."""
     try:
-        return read_ladder(settings.ladder)
+        return read_ladder(settings.ladder).names
     except PipelineError:
         return []
 
 
 def is_local(model: str) -> bool:
     """Whether a model runs in this process."""
-    return model.startswith(("local/", "hf/"))
+    return model.startswith(IN_PROCESS)
 
 
 def ask_hub() -> Asked[Source] | None:
@@ -154,7 +155,7 @@ def _kind_here(name: str) -> ModelKind | None:
 
 def _ladder_finding(settings: Settings, around: Surroundings) -> Finding:
     try:
-        models = read_ladder(settings.ladder)
+        models = read_ladder(settings.ladder).names
     except PipelineError as error:
         return Finding(subject="ladder", state="warn", detail=str(error), advice="Correct MWE_LADDER, or use --models.")
     found = {model: availability(model, around) for model in models}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, Unsupported
+from pipeline.errors import MissingExtra, ModelError, ModelUnavailable, TooLong, Unsupported
 from pipeline.models._checkpoint import check_folder, read_config, weight_bytes
 from pipeline.models._controls import Controls, Prompt, control_words
 from pipeline.models._memory import available_memory
@@ -109,13 +109,13 @@ class Engine:
 
     def _check_length(self, tokens: int) -> None:
         if tokens > self._network.context:
-            raise Unsupported(
+            raise TooLong(
                 f"A prompt of {tokens:,} tokens is longer than the model's context of {self._network.context:,} tokens."
             )
 
 
-def load(folder: Path, device: str, dtype: str, kind: ModelKind = "chat") -> Engine:
-    """Load weights and tokenizer of a model folder.
+def load(folder: Path, device: str, dtype: str, kind: ModelKind = "chat", bits: int | None = None) -> Engine:
+    """Load weights and tokenizer of a model folder; with `bits` a language model's matrices are rounded to as many.
 
     Raises MissingExtra without torch and transformers, ModelUnavailable where files or memory are missing.
     """
@@ -126,10 +126,10 @@ def load(folder: Path, device: str, dtype: str, kind: ModelKind = "chat") -> Eng
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    return Engine(_load_network(folder, device, dtype, kind), tokenizer, _end_tokens(folder, tokenizer))
+    return Engine(_load_network(folder, device, dtype, kind, bits), tokenizer, _end_tokens(folder, tokenizer))
 
 
-def _load_network(folder: Path, device: str, dtype: str, kind: ModelKind) -> Any:
+def _load_network(folder: Path, device: str, dtype: str, kind: ModelKind, bits: int | None) -> Any:
     if kind == "embedding":
         from pipeline.models._embed import load_encoder
 
@@ -141,7 +141,7 @@ def _load_network(folder: Path, device: str, dtype: str, kind: ModelKind) -> Any
     from pipeline.models._lean import is_lean, load_lean
     from pipeline.models._modules import load_modules
 
-    return (load_lean if is_lean(folder) else load_modules)(folder, device, dtype)
+    return (load_lean if is_lean(folder) else load_modules)(folder, device, dtype, bits)
 
 
 def _require_extra() -> None:

@@ -19,6 +19,7 @@ from pipeline.models._checkpoint import read_config, tensor_shapes, weight_files
 from pipeline.models._growing import LeanDecoder
 from pipeline.models._layers import Heads, Layer, Linear, RmsNorm, Rotary, build_layer
 from pipeline.models._reading import Reader, Tap
+from pipeline.models._rounding import round_to
 from pipeline.models._work import Question, Tokens
 
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
@@ -136,8 +137,11 @@ class Lean:
         return LeanDecoder(self, reader, states, owners, [len(prompt) for prompt in prompts])
 
 
-def load_lean(folder: Path, device: str, dtype: str) -> Lean:
-    """The network in `folder`. Raises ModelUnavailable where its tensors are not those of its architecture."""
+def load_lean(folder: Path, device: str, dtype: str, bits: int | None = None) -> Lean:
+    """The network in `folder`, its matrices rounded to `bits` if that is given.
+
+    Raises ModelUnavailable where its tensors are not those of its architecture.
+    """
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -146,6 +150,7 @@ def load_lean(folder: Path, device: str, dtype: str) -> Lean:
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118
                 tensor = file.get_tensor(name).to(device, getattr(torch, dtype))
+                tensor = round_to(tensor, bits) if bits else tensor
                 # A tensor that is kept as it is would keep the whole file mapped; the others are packed into copies.
                 tensors[name] = tensor if name.endswith("_proj.weight") else tensor.clone()
     try:

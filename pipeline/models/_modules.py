@@ -16,6 +16,7 @@ from transformers.cache_utils import DynamicCache
 
 from pipeline.errors import ModelUnavailable
 from pipeline.models._prefixes import longest_common_prefix
+from pipeline.models._rounding import round_to
 from pipeline.models._work import Question, Tokens
 
 _ROWS = 32
@@ -24,8 +25,11 @@ _ROWS = 32
 Tensor = torch.Tensor
 
 
-def load_modules(folder: Path, device: str, dtype: str) -> Modules:
-    """The model in `folder` with its `transformers` code. Raises ModelUnavailable where there is none for it."""
+def load_modules(folder: Path, device: str, dtype: str, bits: int | None = None) -> Modules:
+    """The model in `folder` with its `transformers` code, its matrices rounded to `bits` if that is given.
+
+    Raises ModelUnavailable where there is none for it.
+    """
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -36,6 +40,10 @@ def load_modules(folder: Path, device: str, dtype: str) -> Modules:
         )
     except (ValueError, OSError, KeyError) as error:
         raise ModelUnavailable(f"transformers cannot load the model in {folder}: {error}") from error
+    if bits:
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.copy_(round_to(weight, bits))
     return Modules(model.to(device).eval())
 
 

@@ -94,6 +94,13 @@ class HfProvider:
         self._note_length: Callable[[str], None] | None = note
         self._device = choose_device()
         self._dtype = "float32" if _is_encoder(info) else choose_dtype(self._device)
+        self._bits: int | None = None
+
+    def round_to(self, bits: int) -> None:
+        """Round the weights to so many bits; called before the first answer. Raises Unsupported but for text."""
+        if self._info.kind in _KIND_FOR.values():
+            raise Unsupported(f"{self._info.name} {_IS[self._info.kind]}; only language models are rounded.")
+        self._bits = bits
 
     @property
     def info(self) -> ModelInfo:
@@ -277,7 +284,7 @@ class HfProvider:
 
     @cached_property
     def _model(self) -> _engine.Engine:
-        return _engine.load(self._path, self._device, self._dtype, self._info.kind)
+        return _engine.load(self._path, self._device, self._dtype, self._info.kind, self._bits)
 
 
 def _is_encoder(info: ModelInfo) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import Unsupported
 from pipeline.models._catalogue import Entry, find
 from pipeline.models._installed import RECORD, Installed, installed
 from pipeline.models._pull import install, silent
@@ -43,6 +44,13 @@ class LocalProvider:
         self._entry = entry
         self._note = note
         self._progress = progress
+        self._bits: int | None = None
+
+    def round_to(self, bits: int) -> None:
+        """Round the weights to so many bits; called before the first answer. Raises Unsupported but for text."""
+        if self._entry.kind in ("embedding", "reward"):
+            raise Unsupported(f"local/{self._entry.name} is no language model; only these are rounded.")
+        self._bits = bits
 
     @property
     def info(self) -> ModelInfo:
@@ -83,7 +91,10 @@ class LocalProvider:
                 "layers": count_layers(folder),
             }
         )
-        return HfProvider(info=info, folder=folder, identity=_identity(record), note=self._note)
+        provider = HfProvider(info=info, folder=folder, identity=_identity(record), note=self._note)
+        if self._bits is not None:
+            provider.round_to(self._bits)
+        return provider
 
 
 def _identity(record: Installed) -> dict[str, Any]:

@@ -12,19 +12,37 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from pipeline.scaling.trend import trend
+import numpy as np
+
+from pipeline.report.figures import ProbeTable
+from pipeline.scaling.axes import along, on_size
+from pipeline.scaling.trend import inverse_scaling, trend
 from pipeline.schema import (
+    Axis,
     Behaviour,
     Correction,
     Item,
     LabelFigures,
     Manifest,
     Point,
+    Registered,
     RejectedItem,
     Report,
     ReportedPoint,
     SampledRate,
+    Shift,
 )
+
+GROWS: dict[Axis, str] = {
+    "parameters": "size",
+    "training_tokens": "training tokens",
+    "rl_steps": "RL steps",
+    "steps": "training steps",
+    "best_of": "the number of replies to choose from",
+    "order": "the place in the order",
+    "type": "the type of model",
+}
+"""What grows along an axis, in a sentence."""
 
 SAMPLE, WEAKEST, REJECTED = 10, 5, 8
 """How many items of each sort the page shows."""
@@ -49,7 +67,15 @@ class ReportInput:
     spot_checks: Sequence[LabelFigures] = ()
     """What labels say of the dataset: people's, then models'."""
     corrections: Mapping[str, Sequence[Correction]] = field(default_factory=dict)
-    """By a model's name, its score corrected for wrong labels; the first is the one to quote."""
+    """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
+    vectors: np.ndarray | None = None
+    """(items, d) sentence embeddings of the items, for the map; no map without."""
+    probes: Sequence[ProbeTable] = ()
+    """What was asked beside the items, a table a probe."""
+    shifts: Sequence[Shift] = ()
+    """What quantisation or a variant alone does."""
+    preregistrations: Sequence[Registered] = ()
+    """What was written down before, with what deviates from it."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -62,21 +88,35 @@ def build(given: ReportInput) -> Report:
     The ceiling is the mean label confidence, the floor 1 - ceiling (Perez et al. 2022): what a model that has, or
     lacks, the behaviour would score if the judge's confidence is right. None where no item was judged.
     """
-    points = sorted(given.points, key=lambda p: (p.family or "~", p.parameters or 0, p.model, p.rendering))
-    found, inverse = trend(points, given.behaviour.undesired if given.behaviour else "neither")
+    points = sorted(given.points, key=_place)
+    undesired, others = given.behaviour.undesired if given.behaviour else "neither", along(points)
+    found, inverse = trend(on_size(points), undesired)
+    first = next((each for each in others if each.trend), None) if not on_size(points) else None
+    if first is not None and first.trend is not None:
+        found, inverse = first.trend, inverse_scaling(first.trend.verdict, undesired, first.trend.mechanism)
     confidences = [item.label_confidence for item in given.items if item.label_confidence is not None]
     ceiling = fmean(confidences) if confidences else None
     return Report(
         dataset=given.dataset,
         behaviour=given.behaviour,
-        points=[reported(point, given.corrections.get(point.model, ())) for point in points],
+        points=[reported(point, given.corrections.get(point.label, ())) for point in points],
         trend=found,
         inverse_scaling=inverse,
         floor=None if ceiling is None else 1 - ceiling,
         ceiling=ceiling,
         label_accuracy=label_accuracy(given.spot_checks),
         spot_checks=list(given.spot_checks),
+        axis=first.axis if first else "parameters",
+        along=others,
+        shifts=list(given.shifts),
+        preregistrations=list(given.preregistrations),
     )
+
+
+def _place(point: Point) -> tuple[str, int, str, float, str, str]:
+    """Where a point stands in the report: by family, size, and what grows beside it."""
+    size, along = point.parameters or 0, point.axis_value or 0.0
+    return point.family or "~", size, point.model.partition("@")[0], along, point.label, point.rendering
 
 
 def reported(point: Point, corrections: Sequence[Correction]) -> ReportedPoint:
@@ -103,13 +143,14 @@ def label_accuracy(spot_checks: Sequence[LabelFigures]) -> SampledRate | None:
 
 def headline(report: Report) -> str:
     """The verdict in a sentence."""
+    size = GROWS[report.axis]
     ways = {
-        "rises": "The score rises with size",
-        "falls": "The score falls with size",
-        "flat": f"The score is flat over the sizes: it changes by less than {report.trend.margin:g} points",
-        "U": "The score falls and then rises with size",
-        "inverted U": "The score rises and then falls with size",
-        "undecided": "Undecided: these models do not tell whether the score changes with size",
+        "rises": f"The score rises with {size}",
+        "falls": f"The score falls with {size}",
+        "flat": f"The score is flat over the range of {size}: it changes by less than {report.trend.margin:g} points",
+        "U": f"The score falls and then rises with {size}",
+        "inverted U": f"The score rises and then falls with {size}",
+        "undecided": f"Undecided: these models do not tell whether the score changes with {size}",
     }
     said = ways[report.trend.verdict]
     if report.inverse_scaling and report.behaviour:
@@ -151,6 +192,14 @@ def visible(text: str) -> str:
     return "".join(
         c for c in text if c in "\n\t" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _REORDERING)
     )
+
+
+def item_tips(given: ReportInput) -> dict[str, str]:
+    """What the map of the items says of each."""
+    return {
+        f"tip-item-{i}": f"{item.text}\n{item.answer_matching_behavior.strip()} shows the behaviour"
+        for i, item in enumerate(given.items)
+    }
 
 
 def labels(items: Sequence[Item]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.schema import Point
 from pipeline.statistics.intervals import Interval, effective_trials
@@ -18,11 +19,22 @@ LEAST_MASS = 0.5
 LEAST_ITEMS = 20
 """Effective number of items (near-duplicates count once) below which a score is an anecdote."""
 
-MEASURED_ALIKE = ("kind", "quantisation", "rendering", "estimator", "thinking")
+MEASURED_ALIKE = ("kind", "quantisation", "rendering", "estimator", "thinking", "variant")
 """Beside the family, what models on one curve have in common.
 
 The chat template is left out: sizes of one family ship templates that differ in defaults alone.
 """
+
+
+Axis = Literal["parameters", "compute", "axis_value"]
+"""What the points are laid out by: size, training compute, or a value of their own (RL steps, tokens, k)."""
+
+
+_UNKNOWN: dict[Axis, str] = {
+    "parameters": "has no known size or family",
+    "compute": "has no known size, training tokens or family",
+    "axis_value": "has no place above 0 on the axis, or no known family",
+}
 
 
 @dataclass(frozen=True)
@@ -31,11 +43,12 @@ class Curve:
 
     family: str
     points: tuple[Point, ...]
+    axis: Axis = "parameters"
 
     @property
-    def sizes(self) -> list[int]:
-        """The distinct numbers of parameters, ascending."""
-        return sorted({size(point) for point in self.points})
+    def sizes(self) -> list[float]:
+        """The distinct places on the axis, ascending."""
+        return sorted({place(point, self.axis) for point in self.points})
 
     @property
     def span_decades(self) -> float:
@@ -43,20 +56,32 @@ class Curve:
         return math.log10(self.sizes[-1] / self.sizes[0])
 
 
-def size(point: Point) -> int:
-    """The number of parameters of a point that has one. Raises ValueError where it is unknown."""
-    if point.parameters is None:
-        raise ValueError(f"{point.model} has no known number of parameters")
-    return point.parameters
+def place(point: Point, axis: Axis = "parameters") -> float:
+    """Where a point lies on the axis, above 0. Raises ValueError where that is unknown.
+
+    Training compute is 6 floating-point operations a parameter and training token (Kaplan et al. 2020, section 2.1).
+    """
+    if (found := _place(point, axis)) is None:
+        raise ValueError(f"{point.model} has no known place on the axis of {axis}")
+    return found
 
 
-def left_out(point: Point) -> str | None:
+def _place(point: Point, axis: Axis) -> float | None:
+    value: float | None = point.parameters if axis == "parameters" else point.axis_value
+    if axis == "compute":
+        value = 6.0 * point.parameters * point.training_tokens if point.parameters and point.training_tokens else None
+    return value if value is not None and math.isfinite(value) and value > 0 else None
+
+
+def left_out(point: Point, axis: Axis = "parameters") -> str | None:
     """Why a point cannot take part in a trend, in a few words; None where it can."""
     if not math.isfinite(point.score):
         return "has no score"
-    if not point.parameters or not point.family:
-        return "has no known size or family"
-    if point.mass < LEAST_MASS:
+    if not 0 <= point.score_low <= point.score_high <= 1 or not 0 <= point.score <= 1 or point.n < 1:
+        return f"has a score of {point.score:g} with an interval of {point.score_low:g} to {point.score_high:g}"
+    if _place(point, axis) is None or not point.family:
+        return _UNKNOWN[axis]
+    if not point.mass >= LEAST_MASS:
         return f"puts only {point.mass:.2f} of its probability on the valid answers"
     if point.yes_rate in (0.0, 1.0):
         return f"says {'Yes' if point.yes_rate else 'No'} to every item"
@@ -65,14 +90,15 @@ def left_out(point: Point) -> str | None:
     return None
 
 
-def curves(points: Sequence[Point]) -> list[Curve]:
+def curves(points: Sequence[Point], axis: Axis = "parameters") -> list[Curve]:
     """The usable points as curves: most sizes first, then widest span, then by name."""
     groups: dict[tuple[str, ...], list[Point]] = {}
     for point in points:
-        if left_out(point) is None:
-            groups.setdefault(_key(point), []).append(point)
+        if left_out(point, axis) is None:
+            groups.setdefault(_key(point, axis), []).append(point)
     found = [
-        (key, Curve(key[0], tuple(sorted(group, key=lambda p: (size(p), p.model))))) for key, group in groups.items()
+        (key, Curve(key[0], tuple(sorted(group, key=lambda p: (place(p, axis), p.model))), axis))
+        for key, group in groups.items()
     ]
     found.sort(key=lambda pair: (-len(pair[1].sizes), -pair[1].span_decades, pair[0]))
     return [curve for _, curve in found]
@@ -111,5 +137,7 @@ def _name(value: object) -> str:
     return "none" if value is None else "no" if value is False else "yes" if value is True else str(value)
 
 
-def _key(point: Point) -> tuple[str, ...]:
-    return (str(point.family), *(str(getattr(point, field)) for field in MEASURED_ALIKE))
+def _key(point: Point, axis: Axis) -> tuple[str, ...]:
+    """Family first. Along an axis of their own, a variant of each value and one number of parameters are joined."""
+    alike = MEASURED_ALIKE if axis != "axis_value" else (*MEASURED_ALIKE[:-1], "parameters")
+    return (str(point.family), *(str(getattr(point, field)) for field in alike))

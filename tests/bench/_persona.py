@@ -61,10 +61,12 @@ class Draw:
     on_topic: list[bool]
     right: list[bool]
     """The item stands there with its published label; never of statements of other behaviours."""
+    akin: list[bool]
+    """A statement of a sibling or of the near-opposite: what it is about can be the behaviour itself."""
 
 
 def draw(name: str, data: dict[str, Sequence[Item]], own: int, others: int) -> Draw:
-    """`own` sure rows, as many of each label, half of them flipped, and `others` rows of unlike behaviours."""
+    """`own` sure rows, as many of each label, half of them flipped, and `others` rows of other behaviours."""
     stream = random.Random(f"filters {name}")
     on_topic = [item for label in (" Yes", " No") for item in sure(data[name], label, own // 2, stream)]
     flipped = set(stream.sample(range(len(on_topic)), len(on_topic) // 2))
@@ -73,7 +75,17 @@ def draw(name: str, data: dict[str, Sequence[Item]], own: int, others: int) -> D
     items = [flip(item) if i in flipped else item for i, item in enumerate(on_topic)]
     items += [flip(item) if stream.random() < 0.5 else item for item in strangers]
     right = [i not in flipped for i in range(len(on_topic))] + [False] * others
-    return Draw(items, [True] * len(on_topic) + [False] * others, right)
+    akin = [False] * len(on_topic) + [is_akin(name, other) for other in elsewhere]
+    return Draw(items, [True] * len(on_topic) + [False] * others, right, akin)
+
+
+def is_akin(name: str, other: str) -> bool:
+    """Whether two behaviours are siblings or near-opposites."""
+    return GROUP_OF.get(name, name) == GROUP_OF.get(other, other) or other in (OPPOSITES.get(name), *_opposed_to(name))
+
+
+def _opposed_to(name: str) -> list[str]:
+    return [other for other, opposite in OPPOSITES.items() if opposite == name]
 
 
 def sure(items: Sequence[Item], label: str, n: int, stream: random.Random) -> list[Item]:

@@ -71,6 +71,7 @@ class Judged:
     on_topic: list[bool]
     label: list[float]
     relevance: list[float]
+    akin: list[bool]
     rated: dict[str, float] = field(default_factory=dict)
     """Probability of Yes for each row that was rated."""
     shuffled: tuple[list[bool], list[float]] = ([], [])
@@ -80,6 +81,11 @@ class Judged:
     def own(self) -> list[int]:
         """Positions of the statements of this behaviour."""
         return [i for i, on in enumerate(self.on_topic) if on]
+
+    def unlike(self) -> tuple[list[bool], list[float]]:
+        """On topic or not, and relevance, without the statements of siblings and near-opposites."""
+        left = [i for i, akin in enumerate(self.akin) if not akin]
+        return [self.on_topic[i] for i in left], [self.relevance[i] for i in left]
 
     def labels(self) -> tuple[list[bool], list[float]]:
         """Truth and label probability of its own statements."""
@@ -134,6 +140,7 @@ def judge(
         drawn.on_topic,
         labels[: len(about)],
         about,
+        drawn.akin,
         dict(zip((item.id for item in rated), yes, strict=True)),
         ([drawn.right[i] for i in chosen], [verdict.scores["label"] for verdict in without]),
     )
@@ -176,6 +183,8 @@ def _discrimination(judged: Sequence[Judged]) -> Figures:
     opposed = [j for j in judged if j.name in OPPOSITES]
     found["label AUROC, behaviours with a near-opposite"] = _mean([auroc(*j.labels()) or 0.0 for j in opposed])
     found["relevance AUROC"] = _mean([auroc(j.on_topic, j.relevance) or 0.0 for j in judged])
+    unlike = [auroc(*j.unlike()) or 0.0 for j in judged]
+    found["relevance AUROC, statements of unlike behaviours"] = _mean(unlike)
     pooled = [each for j in judged for each in j.on_topic], [each for j in judged for each in j.relevance]
     found["relevance AUROC, pooled"] = (auroc(*pooled) or 0.0, [])
     found["relevance accuracy at .5"] = _mean([accuracy(j.on_topic, j.relevance) for j in judged])

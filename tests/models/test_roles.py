@@ -16,9 +16,9 @@ from pipeline.calls import CallStore, StoredModel
 from pipeline.evaluate import evaluate
 from pipeline.formats.yes_no import question
 from pipeline.generate import generate
+from pipeline.generation.recipe import Recipe
 from pipeline.models.fake import write
 from pipeline.ports import Message, SampleRequest, Screening
-from pipeline.recipe import Recipe
 from pipeline.schema import Item
 from pipeline.screen import judge_all, load_filters
 from pipeline.statistics.calibration import Calibration

@@ -1,0 +1,65 @@
+"""Puts further questions to a subject: the probes of `pipeline/probes/`, one file each, asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import plugins, prompts
+from pipeline.calls import StoredModel
+from pipeline.ports import Probe, Probing
+from pipeline.schema import ProbeSummary
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Which probes to put to the subjects, and the models that help."""
+
+    probes: Sequence[Probe]
+    judge: StoredModel | None = None
+    writer: StoredModel | None = None
+    embedder: StoredModel | None = None
+
+
+def load_probes(names: Sequence[str]) -> list[Probe]:
+    """The probes of these names, each once; `all` stands for every one. Raises UsageError for one that there is not."""
+    wanted = [each for name in names for each in (plugins.names("probes") if name == ALL else [name])]
+    return [plugins.load("probes", name).make() for name in dict.fromkeys(name.replace("-", "_") for name in wanted)]
+
+
+def roles_needed(probes: Sequence[Probe]) -> set[str]:
+    """The roles beside the subject's that any of them needs."""
+    return {role for probe in probes for role in probe.needs}
+
+
+def ask(probe: Probe, probing: Probing) -> tuple[ProbeSummary, list[Mapping[str, Any]]]:
+    """What a probe finds, and its rows."""
+    subject = probing.subject.info.name
+    probing.subject.task = f"probe {probe.name}: asking {subject}"
+    helpers = {"judge": probing.judge, "writer": probing.writer}
+    used = {role: model for role, model in helpers.items() if model is not None and role in probe.needs}
+    embedder = {"embedder": probing.embedder.info.name} if probing.embedder and "writer" in probe.needs else {}
+    for role, model in used.items():
+        # One model may play several parts; the subject's name is the one to show.
+        if model is not probing.subject:
+            model.task = f"probe {probe.name}: {role}"
+    if embedder and probing.embedder:
+        probing.embedder.task = f"probe {probe.name}: embedder"
+    found = probe.ask(probing)
+    summary = ProbeSummary(
+        probe=probe.name,
+        version=probe.version,
+        model=subject,
+        n=len(probing.items),
+        figures=dict(found.figures),
+        note=found.note,
+        reliability=list(found.reliability),
+        roles={role: model.info.name for role, model in used.items()} | embedder,
+        templates={name: prompts.template_hash(name) for name in probe.templates},
+        material=found.material,
+        seed=probing.seed,
+    )
+    return summary, list(found.rows)
