@@ -33,11 +33,13 @@ from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
+from pipeline.contexts import Contexts
 from pipeline.estimate import Estimate
 from pipeline.generation.recipe import Recipe
 from pipeline.ports import EmbeddingModel, Probing, Progress, Screening
 from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
+from pipeline.registration import registered
 from pipeline.report.figures import probe_tables
 from pipeline.report.sweep import Anchor, Part, SweepReport
 from pipeline.report.sweep import build as build_sweep
@@ -97,15 +99,16 @@ def discover(
     progress: Progress,
     expected: Estimate | None = None,
     batched: Sequence[StoredModel] = (),
+    contexts: Contexts | None = None,
 ) -> Discovered:
     """All of it: one line in, a published dataset and a scaling curve out. `batched` are the subjects to `expect`."""
     made = generate(behaviour, cast, recipe, root, progress, expected)
     if made.dataset is None:
         return Discovered(made, None, made.written.stopped)
     stopped = made.written.stopped
-    expect([made.dataset], batched)
+    expect([made.dataset], batched, contexts=[contexts] if contexts else None)
     try:
-        for _ in run(made.dataset, subjects):
+        for _ in run(made.dataset, subjects, contexts=contexts):
             pass
     except BudgetReached as reached:
         stopped = str(reached)
@@ -210,26 +213,42 @@ def train(
     return training.make(datasets, plan, screening, progress)
 
 
+def usual_contexts(dataset: store.Dataset) -> Contexts:
+    """All wordings and, where the behaviour is known, the comprehension question and both controls."""
+    return Contexts(behaviour=dataset.manifest.behaviour if dataset.manifest else None)
+
+
 def expect(
-    datasets: Sequence[store.Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
+    datasets: Sequence[store.Dataset],
+    subjects: Sequence[StoredModel],
+    n: int | None = None,
+    seed: int = 0,
+    contexts: Sequence[Contexts] | None = None,
 ) -> None:
     """Send what `run` will ask of subjects behind batch APIs, so that they work at the same time."""
+    each = list(contexts or map(usual_contexts, datasets))
     for subject in subjects:
-        evaluating.expect([evaluating.subset(dataset.items, n, seed) for dataset in datasets], subject)
+        evaluating.expect([evaluating.subset(dataset.items, n, seed) for dataset in datasets], subject, each)
 
 
 def run(
-    dataset: store.Dataset, subjects: Iterable[StoredModel], n: int | None = None, seed: int = 0
+    dataset: store.Dataset,
+    subjects: Iterable[StoredModel],
+    n: int | None = None,
+    seed: int = 0,
+    contexts: Contexts | None = None,
 ) -> Iterator[tuple[Point, StoredModel]]:
     """Put the items (or a random `n` of them) to each model in turn and store the answers beside the dataset.
 
+    `contexts` are the usual ones if absent.
     Where the budget is reached, the models that are free or cheap enough still answer; then BudgetReached is raised.
     """
+    contexts = contexts or usual_contexts(dataset)
     items = evaluating.subset(dataset.items, n, seed)
     reached: BudgetReached | None = None
     for subject in subjects:
         try:
-            point, answers = evaluating.evaluate(items, subject)
+            point, answers = evaluating.evaluate(items, subject, contexts)
         except BudgetReached as error:
             reached = error
             continue
@@ -288,6 +307,7 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: Embedd
         probes=probe_tables(store.read_probes(dataset), points),
         vectors=_vectors(dataset, embedder) if embedder else None,
         shifts=_shifts(dataset, points),
+        preregistrations=registered(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
 

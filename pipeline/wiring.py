@@ -16,10 +16,12 @@ from pipeline.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from pipeline.calls import StoredModel
+    from pipeline.contexts import Contexts
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
     from pipeline.generation.recipe import Recipe
     from pipeline.ladders import Rung
+    from pipeline.planning import Aim, Outlook
     from pipeline.ports import Filter, Probe, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
     from pipeline.probing import Asking
@@ -72,6 +74,51 @@ def behaviour_of(
             f"no behaviour named {dataset.label!r}; reading it as {found.description!r} (--behaviour says otherwise)"
         )
     return prompts.changed(found, **chosen)
+
+
+def contexts_from(wordings: str | None, comprehension: bool, controls: bool, behaviour: Behaviour | None) -> Contexts:
+    """What subjects are asked beside the items as published. Raises UsageError for a wording that there is not."""
+    from pipeline.contexts import Contexts, read_wordings
+
+    return Contexts(read_wordings(wordings), behaviour, comprehension, controls)
+
+
+def behaviours_of(
+    given: Sweep, named: str | None, subject: str | None, is_needed: bool, is_of_use: bool, progress: Progress
+) -> dict[Path, Behaviour]:
+    """What the datasets of a run are about, by their paths; anchors are about nothing that is looked for.
+
+    A dataset of which nothing tells it is left out, which is said, unless it `is_needed`.
+    """
+    found = {}
+    for dataset in given.collection.datasets if is_needed or is_of_use else ():
+        try:
+            found[dataset.path] = behaviour_of(dataset, named, subject, None, progress)
+        except UsageError as error:
+            if is_needed or named is not None or subject is not None:
+                raise
+            progress.note(
+                f"{dataset.label}: neither comprehension nor controls are asked: {error}; --behaviour says it"
+            )
+    return found
+
+
+def planned_for(
+    what: str | None,
+    source: Path | None,
+    name: str | None,
+    subject: str | None,
+    format: str,
+    undesired: str | None,
+    generated: Path | None,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Behaviour, Dataset | None]:
+    """What a plan is for: a dataset that is there, or a behaviour that is still to be written for."""
+    if what is not None and source is None and not any(c.isspace() for c in what):
+        found = find(what, generated, settings, None, progress)
+        return behaviour_of(found, None, subject, undesired, progress), found
+    return behaviour_from(what, source, name, subject, format, undesired), None
 
 
 def find(reference: str, generated: Path | None, settings: Settings, out: Path | None, progress: Progress) -> Dataset:
@@ -444,6 +491,47 @@ class Connections:
         if self.purse.ceiling is not None and estimate.unknown:
             raise UsageError(_how_to_price(estimate.unknown))
         self.purse.expected = estimate.expected_by_task()
+
+
+def outlook(
+    aim: Aim,
+    behaviour: Behaviour,
+    dataset: Dataset | None,
+    ladders: Sequence[str] | None,
+    n: int | None,
+    connections: Connections,
+    writers: tuple[str | None, str | None],
+    settings: Settings,
+    progress: Progress,
+) -> Outlook:
+    """Ways to find an effect, with their power and cost. `writers` are the generator and the judge, if named."""
+    from pipeline import estimate, planning
+    from pipeline.generation.recipe import Recipe
+    from pipeline.ladders import read_ladder
+
+    climbed = [read_ladder(each) for each in ladders] if ladders else planning.usual_ladders()
+    items = dataset.items if dataset else estimate.invented_items(behaviour, 2 * planning.COUNTED)
+    found = [
+        climb
+        for each in climbed
+        for climb in planning.climbs(each, items, connections.unloaded_subjects, whole=not ladders)
+    ]
+
+    def expected(number: int) -> Estimate:
+        cast = connections.cast(settings, *writers, unloaded=True)
+        recipe = Recipe(n=number, seed=aim.seed)
+        return estimate.of_generation(behaviour, cast.generator, cast.judge, cast.embedder, recipe, reward=cast.reward)
+
+    at_start = planning.of_writing(expected) if dataset is None else lambda number: planning.Spending()
+    numbers = planning.numbers_of_items(n, len(dataset.items) if dataset else None)
+    return planning.look(
+        aim,
+        found,
+        numbers,
+        at_start,
+        lambda done, total: progress.update("simulating ladders", done, total),
+        together=bool(ladders) and len(climbed) > 1,
+    )
 
 
 def _how_to_price(names: Sequence[str]) -> str:
