@@ -49,12 +49,13 @@ from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
 from pipeline.scaling.shift import pairs, shift
-from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Verdict
+from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Validity, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
 from pipeline.statistics.concordance import Agreement, agreement
 from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
+from pipeline.validity import examine as validity
 
 
 @dataclass(frozen=True)
@@ -308,6 +309,7 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: Embedd
         vectors=_vectors(dataset, embedder) if embedder else None,
         shifts=_shifts(dataset, points),
         preregistrations=registered(dataset, behaviour, points),
+        validity=_validity(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
 
@@ -350,6 +352,25 @@ def _agreement(dataset: store.Dataset, report: Report) -> Agreement | None:
             for point in report.points
             if point.variant is None and (answers := store.read_answers(dataset, point))
         }
+    )
+
+
+def _validity(dataset: store.Dataset, behaviour: Behaviour | None, points: Sequence[Point]) -> Validity:
+    """What could make the curve say something else; a published file is compared with a version of one's own."""
+    own = None
+    if behaviour is not None and dataset.manifest is None and dataset.root is not None:
+        own = store.newest_version(behaviour.name, dataset.root)
+    return validity.examine(
+        validity.Examined(
+            items=dataset.items,
+            points=points,
+            answers={point.label: store.read_answers(dataset, point) for point in points},
+            behaviour=behaviour,
+            manifest=dataset.manifest,
+            probes=store.read_probes(dataset),
+            version=own.label if own else None,
+            theirs=store.read_points(own) if own else (),
+        )
     )
 
 

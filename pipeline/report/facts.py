@@ -31,6 +31,7 @@ from pipeline.schema import (
     ReportedPoint,
     SampledRate,
     Shift,
+    Validity,
 )
 
 GROWS: dict[Axis, str] = {
@@ -76,6 +77,8 @@ class ReportInput:
     """What quantisation or a variant alone does."""
     preregistrations: Sequence[Registered] = ()
     """What was written down before, with what deviates from it."""
+    validity: Validity | None = None
+    """What could make the curve say something else than it seems to."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -110,6 +113,7 @@ def build(given: ReportInput) -> Report:
         along=others,
         shifts=list(given.shifts),
         preregistrations=list(given.preregistrations),
+        validity=given.validity,
     )
 
 
