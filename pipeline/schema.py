@@ -635,6 +635,20 @@ class Shift(Record):
     """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
 
 
+class PlannedTest(Record):
+    """What a verdict will go by."""
+
+    rules: int
+    """Version of the verdict's rules."""
+    error_budget: float
+    slope_level: float
+    curvature_level: float
+    margin_points: float
+    sizes_of_a_turn: int
+    """Sizes of a family from which on a turn is looked for."""
+    families: int
+
+
 class Preregistration(Record):
     """preregistration-HASH.json: what is going to be asked and tested, written down before it is."""
 
@@ -652,8 +666,7 @@ class Preregistration(Record):
     """Scatter of models around the trend that the power is reckoned with, in points."""
     wanted_power: float
     power: float
-    test: dict[str, Any]
-    """What the verdict goes by: error budget, levels of slope and curvature, smallest change, sizes needed."""
+    test: PlannedTest
     seed: int
     created_at: str
     program_version: str

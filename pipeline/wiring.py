@@ -513,15 +513,17 @@ def outlook(
 ) -> Outlook:
     """Ways to find an effect, with their power and cost. `writers` are the generator and the judge, if named."""
     from pipeline import estimate, planning
+    from pipeline.contexts import Contexts
     from pipeline.generation.recipe import Recipe
     from pipeline.ladders import read_ladder
 
     climbed = [read_ladder(each) for each in ladders] if ladders else planning.usual_ladders()
     items = dataset.items if dataset else estimate.invented_items(behaviour, 2 * planning.COUNTED)
+    asked = Contexts(behaviour=behaviour)
     found = [
         climb
         for each in climbed
-        for climb in planning.climbs(each, items, connections.unloaded_subjects, whole=not ladders)
+        for climb in planning.climbs(each, items, connections.unloaded_subjects, asked, whole=not ladders)
     ]
 
     def expected(number: int) -> Estimate:
