@@ -94,6 +94,23 @@ Anchors = Annotated[
         "--anchors/--no-anchors", help="Ask the anchors too: behaviours that should not change (of a folder)."
     ),
 ]
+Wordings = Annotated[
+    str | None,
+    typer.Option(help="Wordings to ask, separated by commas, such as statement,agree; all there are if absent."),
+]
+Comprehension = Annotated[
+    bool,
+    typer.Option(
+        "--comprehension/--no-comprehension",
+        help="Also ask what one with the behaviour would answer: does the model understand the items?",
+    ),
+]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        "--controls/--no-controls", help="Also ask the model after telling it to have, and to lack, the behaviour."
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for results instead of the usual one.")]
 
 
@@ -113,6 +130,9 @@ def discover(
     generated: Root = None,
     ladder: Ladder = None,
     models: Models = None,
+    wordings: Wordings = None,
+    comprehension: Comprehension = True,
+    controls: Controls = True,
     candidates: MostCandidates = None,
     revise: Revise = None,
     calls: Calls = None,
@@ -128,6 +148,7 @@ def discover(
     from pipeline import estimate, flow
 
     behaviour = wiring.behaviour_from(description, source, name, subject, format, undesired)
+    contexts = wiring.contexts_from(wordings, comprehension, controls, behaviour)
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
@@ -136,14 +157,14 @@ def discover(
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
         subjects = connections.unloaded_subjects(rungs)
-        expected = estimate.of_generation(
-            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, subjects, rehearsed.reward
-        )
+        roles = rehearsed.generator, rehearsed.judge, rehearsed.embedder
+        expected = estimate.of_generation(behaviour, *roles, recipe, subjects, rehearsed.reward, contexts)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
         cast = connections.cast(settings, model, judge, reward_model)
         batched = connections.batched(rungs)
-        found = flow.discover(behaviour, cast, connections.subjects(rungs), recipe, root, progress, expected, batched)
+        asked = connections.subjects(rungs)
+        found = flow.discover(behaviour, cast, asked, recipe, root, progress, expected, batched, contexts)
         made, report = found.generated, found.report
         telling.tell_generated(made, progress)
         if report is not None and made.dataset is not None:
@@ -395,10 +416,14 @@ def run(
     models: Models = None,
     ladder: Ladder = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="A random sample of so many items.")] = None,
+    wordings: Wordings = None,
+    comprehension: Comprehension = True,
+    controls: Controls = True,
     probe: Annotated[
         list[str] | None, typer.Option(help="Also ask the probe of this name, or `all` of them; repeatable.")
     ] = None,
     behaviour: BehaviourOption = None,
+    subject: Subject = None,
     model: Writer = None,
     judge: Judge = None,
     seed: Seed = None,
@@ -425,25 +450,26 @@ def run(
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
         rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         asked = [dataset for _, dataset in sweep.asked]
-        own = sweep.collection.datasets if probes else ()
-        meant = {each.path: wiring.behaviour_of(each, behaviour, None, None, progress) for each in own}
+        meant = wiring.behaviours_of(sweep, behaviour, subject, bool(probes), comprehension or controls, progress)
         about = [meant.get(each.path) for each in asked]
+        contexts = [wiring.contexts_from(wordings, comprehension, controls, each) for each in about]
         rehearsed = connections.asking(probes, settings, judge, model, unloaded=True)
-        expected = estimate.of_run(asked, connections.unloaded_subjects(rungs), rehearsed, about)
+        expected = estimate.of_run(asked, connections.unloaded_subjects(rungs), contexts, rehearsed, about)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        for each in asked:
-            telling.tell_orders(each, each.items, progress)
-        flow.expect(asked, connections.batched(rungs))
+        for each, own in zip(asked, contexts, strict=True):
+            telling.tell_orders(each, each.items, own, progress)
+        flow.expect(asked, connections.batched(rungs), contexts=contexts)
 
         asking = connections.asking(probes, settings, judge, model)
+        asked_in = dict(zip((each.path for each in asked), contexts, strict=True))
         probed: list[dict[str, Any]] = []
 
-        def ask(dataset: Dataset, subject: StoredModel) -> Point:
-            point = next(flow.run(dataset, [subject]))[0]
+        def ask(dataset: Dataset, one: StoredModel) -> Point:
+            point = next(flow.run(dataset, [one], contexts=asked_in[dataset.path]))[0]
             found = {}
             if asking and dataset.path in meant:
-                for summary in flow.probe(dataset, meant[dataset.path], point, subject, asking, chosen):
+                for summary in flow.probe(dataset, meant[dataset.path], point, one, asking, chosen):
                     telling.tell_probe(dataset, summary, progress)
                     found[summary.probe] = telling.probe_json(summary)
             probed.append({"probes": found} if found else {})
@@ -465,6 +491,9 @@ def report(
     undesired: Undesired = None,
     generated: Root = None,
     out: Out = None,
+    with_map: Annotated[
+        bool, typer.Option("--map", help="Also a map of the items by what they say; embeds their statements.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -474,8 +503,9 @@ def report(
     settings = _settings()
     with show_progress(quiet) as progress:
         sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors=False)
+        embedder = wiring.Connections(progress, settings).embedder(settings) if with_map else None
         reports, failures = running.report(
-            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress
+            sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress, embedder
         )
     print_json(as_json, [each.model_dump(mode="json") for each in reports])
     running.close(failures)

@@ -20,8 +20,9 @@ import numpy as np
 
 from pipeline import plugins, probing
 from pipeline.calls import StoredModel
+from pipeline.contexts import Contexts
 from pipeline.errors import Unsupported
-from pipeline.evaluate import evaluate
+from pipeline.evaluate import EVERYTHING, evaluate
 from pipeline.generate import generate
 from pipeline.generation.recipe import Recipe
 from pipeline.ports import (
@@ -145,6 +146,10 @@ class Plan:
     """Probes that the subjects are put to beside the items."""
     probed: Sequence[tuple[Behaviour, Sequence[Item]]] = ()
     """With probes: the items dataset by dataset, with what they are about."""
+    contexts: Contexts = EVERYTHING
+    """What the subjects are asked beside the items as published."""
+    runs: Sequence[tuple[Sequence[Item], Contexts]] = ()
+    """Several datasets to be put to the subjects, each in its contexts."""
 
 
 def of_generation(
@@ -155,10 +160,12 @@ def of_generation(
     recipe: Recipe,
     subjects: Sequence[StoredModel] = (),
     reward: StoredModel | None = None,
+    contexts: Contexts | None = None,
 ) -> Estimate:
     """What it takes to write and filter a dataset, and to put it to the subjects. Nothing is sent."""
     filters = load_filters(usual_filters(reward is not None))
-    return estimate(Plan(behaviour, recipe, filters, writer, judge, embedder, reward, subjects))
+    asked = contexts or Contexts(behaviour=behaviour)
+    return estimate(Plan(behaviour, recipe, filters, writer, judge, embedder, reward, subjects, contexts=asked))
 
 
 def of_screening(dataset: Dataset, screening: Screening, specifications: Sequence[str]) -> Estimate:
@@ -178,17 +185,19 @@ def of_screening(dataset: Dataset, screening: Screening, specifications: Sequenc
 def of_run(
     datasets: Sequence[Dataset],
     subjects: Sequence[StoredModel],
+    contexts: Sequence[Contexts] | None = None,
     asking: Asking | None = None,
     behaviours: Sequence[Behaviour | None] = (),
 ) -> Estimate:
     """What it takes to put datasets to the subjects. Nothing is sent.
 
-    `behaviours` are what the datasets are about, None for those that are not probed.
+    `contexts` are those of each dataset; `behaviours` what each is about, None for those that are not probed.
     """
-    plan = Plan(subjects=subjects, items=[item for dataset in datasets for item in dataset.items])
+    each = contexts or [EVERYTHING] * len(datasets)
+    plan = Plan(subjects=subjects, runs=[(own.items, asked) for own, asked in zip(datasets, each, strict=True)])
     if asking is None:
         return estimate(plan)
-    probed = [(behaviour, each.items) for behaviour, each in zip(behaviours, datasets, strict=True) if behaviour]
+    probed = [(behaviour, own.items) for behaviour, own in zip(behaviours, datasets, strict=True) if behaviour]
     return estimate(replace(plan, asking=asking, probed=probed))
 
 
@@ -242,7 +251,8 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     elif screening:
         judge_all(items, rated, screening)
     for subject in plan.subjects:
-        evaluate(items, stand_in(subject))
+        for each, contexts in plan.runs or [(items, plan.contexts)]:
+            evaluate(each, stand_in(subject), contexts)
     if plan.asking:
         _rehearse_probes(plan, plan.asking, stand_in)
     return seen

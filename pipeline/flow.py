@@ -16,9 +16,13 @@ Names of models become objects in wiring.py, for cli.py; nothing here prints.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
 
 from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
@@ -29,11 +33,16 @@ from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
 from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
+from pipeline.contexts import Contexts
 from pipeline.estimate import Estimate
 from pipeline.generation.recipe import Recipe
-from pipeline.ports import Probing, Progress, Screening
+from pipeline.ports import EmbeddingModel, Probing, Progress, Screening
 from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
+from pipeline.report.figures import probe_tables
+from pipeline.report.sweep import Anchor, Part, SweepReport
+from pipeline.report.sweep import build as build_sweep
+from pipeline.report.sweep_page import write_sweep
 from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
@@ -42,6 +51,7 @@ from pipeline.scaling.shift import pairs, shift
 from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Validity, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
+from pipeline.statistics.concordance import Agreement, agreement
 from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
 from pipeline.validity import examine as validity
@@ -89,20 +99,23 @@ def discover(
     progress: Progress,
     expected: Estimate | None = None,
     batched: Sequence[StoredModel] = (),
+    contexts: Contexts | None = None,
 ) -> Discovered:
     """All of it: one line in, a published dataset and a scaling curve out. `batched` are the subjects to `expect`."""
     made = generate(behaviour, cast, recipe, root, progress, expected)
     if made.dataset is None:
         return Discovered(made, None, made.written.stopped)
     stopped = made.written.stopped
-    expect([made.dataset], batched)
+    expect([made.dataset], batched, contexts=[contexts] if contexts else None)
     try:
-        for _ in run(made.dataset, subjects):
+        for _ in run(made.dataset, subjects, contexts=contexts):
             pass
     except BudgetReached as reached:
         stopped = str(reached)
     meant = made.dataset.manifest.behaviour if made.dataset.manifest else behaviour
-    return Discovered(made, report(made.dataset, meant), stopped)
+    # The map is drawn where it costs nothing.
+    embedder = cast.embedder if cast.embedder and cast.embedder.price and cast.embedder.price.is_free else None
+    return Discovered(made, report(made.dataset, meant, embedder), stopped)
 
 
 def generate(
@@ -200,26 +213,42 @@ def train(
     return training.make(datasets, plan, screening, progress)
 
 
+def usual_contexts(dataset: store.Dataset) -> Contexts:
+    """All wordings and, where the behaviour is known, the comprehension question and both controls."""
+    return Contexts(behaviour=dataset.manifest.behaviour if dataset.manifest else None)
+
+
 def expect(
-    datasets: Sequence[store.Dataset], subjects: Sequence[StoredModel], n: int | None = None, seed: int = 0
+    datasets: Sequence[store.Dataset],
+    subjects: Sequence[StoredModel],
+    n: int | None = None,
+    seed: int = 0,
+    contexts: Sequence[Contexts] | None = None,
 ) -> None:
     """Send what `run` will ask of subjects behind batch APIs, so that they work at the same time."""
+    each = list(contexts or map(usual_contexts, datasets))
     for subject in subjects:
-        evaluating.expect([evaluating.subset(dataset.items, n, seed) for dataset in datasets], subject)
+        evaluating.expect([evaluating.subset(dataset.items, n, seed) for dataset in datasets], subject, each)
 
 
 def run(
-    dataset: store.Dataset, subjects: Iterable[StoredModel], n: int | None = None, seed: int = 0
+    dataset: store.Dataset,
+    subjects: Iterable[StoredModel],
+    n: int | None = None,
+    seed: int = 0,
+    contexts: Contexts | None = None,
 ) -> Iterator[tuple[Point, StoredModel]]:
     """Put the items (or a random `n` of them) to each model in turn and store the answers beside the dataset.
 
+    `contexts` are the usual ones if absent.
     Where the budget is reached, the models that are free or cheap enough still answer; then BudgetReached is raised.
     """
+    contexts = contexts or usual_contexts(dataset)
     items = evaluating.subset(dataset.items, n, seed)
     reached: BudgetReached | None = None
     for subject in subjects:
         try:
-            point, answers = evaluating.evaluate(items, subject)
+            point, answers = evaluating.evaluate(items, subject, contexts)
         except BudgetReached as error:
             reached = error
             continue
@@ -254,8 +283,11 @@ def probe(
         yield summary
 
 
-def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
-    """The curve, the verdict and the page, from the results and the spot-check labels that are there."""
+def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: EmbeddingModel | None = None) -> Report:
+    """The curve, the verdict and the page, from the results and the spot-check labels that are there.
+
+    With an `embedder` also a map of the items.
+    """
     labels, points = read(dataset.folder / store.LABELS), store.read_points(dataset)
     corrected = (
         {p.label: corrections(p, store.read_answers(dataset, p), labels, dataset.items) for p in points}
@@ -272,6 +304,8 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None) -> Report:
         withdrawn=dataset.withdrawn,
         spot_checks=figures(labels, dataset.items),
         corrections=corrected,
+        probes=probe_tables(store.read_probes(dataset), points),
+        vectors=_vectors(dataset, embedder) if embedder else None,
         shifts=_shifts(dataset, points),
         validity=_validity(dataset, behaviour, points),
     )
@@ -294,6 +328,47 @@ def _validity(dataset: store.Dataset, behaviour: Behaviour | None, points: Seque
             version=own.label if own else None,
             theirs=store.read_points(own) if own else (),
         )
+    )
+
+
+def _vectors(dataset: store.Dataset, embedder: EmbeddingModel) -> np.ndarray:
+    embedder.task = "placing items on the map"
+    return embedder.embed([item.text for item in dataset.items])
+
+
+def sweep(
+    parts: Sequence[tuple[str, store.Dataset, Report]],
+    anchors: Sequence[store.Dataset],
+    failures: Sequence[str],
+    home: Path,
+) -> SweepReport:
+    """What the reports of many datasets (title, dataset, report) say together, and its page in `home`."""
+    found = build_sweep(
+        [Part(title, each, _page(dataset, home), _agreement(dataset, each)) for title, dataset, each in parts],
+        [
+            Anchor(each.label, each.behaviour.description if each.behaviour else each.label, points)
+            for each in anchors
+            if (points := store.read_points(each))
+        ],
+        failures,
+    )
+    write_sweep(found, home, str(home))
+    return found
+
+
+def _page(dataset: store.Dataset, home: Path) -> str:
+    """The address of a dataset's own page, relative to the sweep's."""
+    return quote(os.path.relpath(dataset.folder / "report.html", home).replace(os.sep, "/"))
+
+
+def _agreement(dataset: store.Dataset, report: Report) -> Agreement | None:
+    """How the models of a report agree item by item."""
+    return agreement(
+        {
+            point.model: {each.id: (each.log_odds, each.answer_form) for each in answers}
+            for point in report.points
+            if point.variant is None and (answers := store.read_answers(dataset, point))
+        }
     )
 
 

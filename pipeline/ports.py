@@ -439,11 +439,27 @@ class Probe(Protocol):
         """Put the questions and sum up the answers. There is at least one item."""
 
 
+@dataclass(frozen=True)
+class Wording:
+    """One way to put an item: a question, its two answers in the order in which they are named, and which matches."""
+
+    question: str
+    options: tuple[str, str]
+    matching: int
+    """Index of the answer that shows the behaviour."""
+
+
 class ItemFormat(Protocol):
-    """A plug-in file `pipeline/formats/NAME.py` offers these as module-level functions."""
+    """A plug-in file `pipeline/formats/NAME.py` offers these as module-level functions and values."""
+
+    WORDINGS: tuple[str, ...]
+    """Names of the wordings that `reword` may give, beside the published one."""
 
     def parse(self, completion: str, label: str, behaviour: Behaviour) -> Item | None:
         """The item in a model's text, or None where there is none."""
+
+    def reword(self, item: Item) -> Mapping[str, Wording]:
+        """The item in other words that are certain to mean the same, by name; none for an item of another form."""
 
 
 class Progress(Protocol):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.calls import StoredModel
     from pipeline.ladders import Rung
     from pipeline.ports import Progress
+    from pipeline.report.sweep import SweepReport
     from pipeline.schema import Behaviour, Point, Report
     from pipeline.store import Dataset
 
@@ -73,23 +74,54 @@ def tell_end(given: Sweep, failures: Sequence[Failure], out: Path | None, progre
 
 
 def report(
-    given: Sweep, behaviour_of: Callable[[Dataset], Behaviour], progress: Progress
+    given: Sweep,
+    behaviour_of: Callable[[Dataset], Behaviour],
+    progress: Progress,
+    embedder: StoredModel | None = None,
 ) -> tuple[list[Report], list[Failure]]:
-    """The report of each dataset, and what failed. Of a single dataset the failure is raised."""
-    from pipeline import flow
+    """The report of each dataset, of several also what they say together, and what failed.
 
-    reports: list[Report] = []
+    With an `embedder` each report has a map of its items. Of a single dataset the failure is raised.
+    """
+    from pipeline import flow
+    from pipeline.anchors import anchors
+
+    parts: list[tuple[str, Dataset, Report]] = []
     failures = list(given.failures)
-    for title, dataset in given.asked:
+    for number, (title, dataset) in enumerate(given.asked, start=1):
+        if given.collection.is_sweep:
+            progress.update("reporting", number, len(given.asked), title)
         try:
-            reports.append(flow.report(dataset, behaviour_of(dataset)))
+            parts.append((title, dataset, flow.report(dataset, behaviour_of(dataset), embedder)))
         except PipelineError as error:
             if not given.collection.is_sweep:
                 raise
             failures.append(Failure(title, "", error))
             continue
-        telling.tell_report(reports[-1], dataset, progress)
-    return reports, failures
+        if not given.collection.is_sweep:
+            telling.tell_report(parts[-1][2], dataset, progress)
+    if given.collection.is_sweep:
+        home = given.collection.home
+        found = flow.sweep(parts, anchors(home), [str(failure) for failure in failures], home)
+        _tell_sweep(found, home, progress)
+    return [each for _, _, each in parts], failures
+
+
+def _tell_sweep(found: SweepReport, home: Path, progress: Progress) -> None:
+    """The verdicts in a line each, what the sweep can reject, and where its page is."""
+    longest = max((len(row.dataset) for row in found.behaviours), default=0)
+    for row in found.behaviours:
+        slope = f"{row.line.slope:+6.1f} points a decade" if row.line else "no slope"
+        tested = f", p {row.line.p_value:.3f}, q {row.q_value:.3f}" if row.q_value is not None and row.line else ""
+        worse = ", inverse scaling" if row.inverse_scaling else ""
+        progress.note(f"  {row.dataset:<{longest}}  {row.verdict}: {slope}{tested}{worse}")
+    progress.note(f"{found.discovery.rejected:,} found at a false discovery rate of .05. {found.discovery.said}")
+    if line := found.common.line:
+        progress.note(
+            f"the mean over {found.common.behaviours:,} behaviours moves by {line.slope:+.1f} points a decade"
+        )
+    for file, what in (("sweep.html", "page"), ("slopes.png", "plot"), ("sweep.json", "data")):
+        progress.note(f"{what + ':':8} {home / file}")
 
 
 def close(failures: Sequence[Failure]) -> None:

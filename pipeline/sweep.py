@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pipeline.calls import StoredModel
 from pipeline.collection import Collection, Failure, named, readable
 from pipeline.errors import ModelError, PipelineError, TooLong, Unsupported
-from pipeline.evaluate import subset
+from pipeline.evaluate import subset, task_of
 from pipeline.ports import Progress
 from pipeline.schema import Item, Point
 from pipeline.store import Dataset
@@ -70,7 +70,7 @@ class Answered:
     """As it was asked for: its name, with the variant where there is one."""
     point: Point
     reused: int
-    """Calls that were stored already."""
+    """Calls of the published questions that were stored already."""
 
 
 def sweep(
@@ -109,7 +109,8 @@ def _one(
     ask: Callable[[Dataset, StoredModel], Point],
     note: Callable[[str], None],
 ) -> Answered | Failure:
-    reused, items = subject.tally.reused, dataset.items
+    published = task_of(subject.info.name)
+    reused, items = subject.reused[published], dataset.items
     while True:
         try:
             point = ask(replace(dataset, items=items), subject)
@@ -126,7 +127,7 @@ def _one(
         kept = {item.id for item in items}
         out = [item for item in dataset.items if item.id not in kept]
         note(f"{title}: {len(out):,} items do not fit into {model} and are left out: {named(out)}")
-    return Answered(dataset, title, model, point, subject.tally.reused - reused)
+    return Answered(dataset, title, model, point, subject.reused[published] - reused)
 
 
 def _without_longest(items: tuple[Item, ...]) -> tuple[Item, ...]:

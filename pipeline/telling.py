@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.audit.findings import Finding as Cue
     from pipeline.calls.shards import Merged
     from pipeline.calls.upkeep import Pruned
+    from pipeline.contexts import Contexts
     from pipeline.doctor.finding import Finding
     from pipeline.estimate import Estimate
     from pipeline.flow import Generated
@@ -160,6 +161,7 @@ def close_version(version: Dataset | None) -> None:
 
 
 def run_json(dataset: Dataset, point: Point, reused: int) -> dict[str, Any]:
+    """What `mwe run` says to a program; `reused` are the items whose published question was answered before."""
     return {
         "dataset": dataset.label,
         "model": point.model,
@@ -186,6 +188,13 @@ def _measured(point: Point) -> Iterator[str]:
         yield f"{100 * point.refusal_rate:.1f} % refused"
     if point.bounded_rate:
         yield f"an answer is only bounded in {100 * point.bounded_rate:.1f} % of the items"
+    others = {name: score for name, score in point.wordings.items() if name != "statement"}
+    if others:
+        yield "in other words " + " ".join(f"{name} {score:.3f}" for name, score in others.items())
+    if point.comprehension is not None:
+        yield f"understands {100 * point.comprehension:.0f} %"
+    if point.positive_control is not None and point.negative_control is not None:
+        yield f"told to have it {point.positive_control:.3f}, to lack it {point.negative_control:.3f}"
 
 
 def probe_json(summary: ProbeSummary) -> dict[str, Any]:
@@ -202,9 +211,16 @@ def tell_probe(dataset: Dataset, summary: ProbeSummary, progress: Progress) -> N
         progress.note(f"  {name.replace('_', ' ')}: {value}, n {figure.n}")
 
 
-def tell_orders(dataset: Dataset, items: Sequence[Item], progress: Progress) -> None:
-    """Says of how many items the choices cannot be swapped."""
+def tell_orders(dataset: Dataset, items: Sequence[Item], contexts: Contexts, progress: Progress) -> None:
+    """Says of how many items the choices cannot be swapped, and of how many there are no other wordings."""
+    from pipeline.contexts import not_reworded
     from pipeline.evaluate import in_one_order
+
+    if contexts.wordings != () and (number := not_reworded(items)):
+        progress.note(
+            f"{dataset.label}: {number:,} of {len(items):,} items are asked as published only, since their questions "
+            "are of no form that has other wordings"
+        )
 
     if number := in_one_order(items):
         progress.note(

@@ -16,6 +16,7 @@ from pipeline.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from pipeline.calls import StoredModel
+    from pipeline.contexts import Contexts
     from pipeline.estimate import Estimate
     from pipeline.flow import Cast
     from pipeline.generation.recipe import Recipe
@@ -72,6 +73,33 @@ def behaviour_of(
             f"no behaviour named {dataset.label!r}; reading it as {found.description!r} (--behaviour says otherwise)"
         )
     return prompts.changed(found, **chosen)
+
+
+def contexts_from(wordings: str | None, comprehension: bool, controls: bool, behaviour: Behaviour | None) -> Contexts:
+    """What subjects are asked beside the items as published. Raises UsageError for a wording that there is not."""
+    from pipeline.contexts import Contexts, read_wordings
+
+    return Contexts(read_wordings(wordings), behaviour, comprehension, controls)
+
+
+def behaviours_of(
+    given: Sweep, named: str | None, subject: str | None, is_needed: bool, is_of_use: bool, progress: Progress
+) -> dict[Path, Behaviour]:
+    """What the datasets of a run are about, by their paths; anchors are about nothing that is looked for.
+
+    A dataset of which nothing tells it is left out, which is said, unless it `is_needed`.
+    """
+    found = {}
+    for dataset in given.collection.datasets if is_needed or is_of_use else ():
+        try:
+            found[dataset.path] = behaviour_of(dataset, named, subject, None, progress)
+        except UsageError as error:
+            if is_needed or named is not None or subject is not None:
+                raise
+            progress.note(
+                f"{dataset.label}: neither comprehension nor controls are asked: {error}; --behaviour says it"
+            )
+    return found
 
 
 def find(reference: str, generated: Path | None, settings: Settings, out: Path | None, progress: Progress) -> Dataset:
@@ -305,6 +333,12 @@ class Connections:
             embedder=make(settings.embedder) if settings.embedder else None,
             reward=make(reward) if reward else None,
         )
+
+    def embedder(self, settings: Settings) -> StoredModel:
+        """The embedder of the settings. Raises UsageError where they name none."""
+        if settings.embedder is None:
+            raise UsageError("a map needs sentence embeddings, and the settings name no embedder (MWE_EMBEDDER)")
+        return self.model(settings.embedder)
 
     def screening(
         self, behaviour: Behaviour, judge: str, embedder: str | None, reward: str | None = None, unloaded: bool = False

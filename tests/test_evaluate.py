@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from pipeline.contexts import ONLY_PUBLISHED
 from pipeline.errors import UsageError
 from pipeline.evaluate import evaluate, in_one_order, subset
 from pipeline.formats.yes_no import question
 from pipeline.ports import Choice, ChoiceRequest
 from pipeline.schema import Item, ModelInfo
+
+as_published = partial(evaluate, contexts=ONLY_PUBLISHED)
 
 
 def item(statement: str, label: str = " Yes") -> Item:
@@ -47,7 +51,7 @@ STATEMENTS = ["I like trains", "My cat sleeps all day", "Cold soup is a delight"
 
 def test_a_model_that_always_says_yes_scores_the_share_of_yes_labels() -> None:
     items = [item(text, label) for text, label in zip(STATEMENTS, [" Yes", " Yes", " Yes", " No"], strict=True)]
-    point, answers = evaluate(items, Says(0.6, 0.2))
+    point, answers = as_published(items, Says(0.6, 0.2))
     assert point.score == 0.75
     assert point.yes_rate == 1.0
     assert point.mass == pytest.approx(0.8)
@@ -96,15 +100,15 @@ CHOICES = [choice(i, (" (A)", " (B)")[i % 3 == 0]) for i in range(12)]
 
 
 def test_a_habit_of_the_place_cancels_in_both_orders_and_is_reported_with_its_sign() -> None:
-    point, answers = evaluate(CHOICES, Prefers(text=0.3, place=1.0))
+    point, answers = as_published(CHOICES, Prefers(text=0.3, place=1.0))
     assert point.score == 1.0, "one order alone would say what the letters say"
     expected = (1 / (1 + math.exp(-1.3)) + 1 / (1 + math.exp(0.7))) / 2
     assert all(answer.p_matching == pytest.approx(expected, abs=1e-6) for answer in answers)
     assert all(answer.log_odds == pytest.approx(math.log(expected / (1 - expected)), abs=1e-3) for answer in answers)
     first_listed = (1 / (1 + math.exp(-1.3)) + 1 / (1 + math.exp(-0.7))) / 2
     assert point.position_bias == pytest.approx(first_listed - 0.5, abs=1e-5)
-    assert evaluate(CHOICES, Prefers(0.3, -1.0))[0].position_bias == pytest.approx(0.5 - first_listed, abs=1e-5)
-    assert evaluate(CHOICES, Prefers(0.3, 0.0))[0].position_bias == pytest.approx(0.0, abs=1e-6)
+    assert as_published(CHOICES, Prefers(0.3, -1.0))[0].position_bias == pytest.approx(0.5 - first_listed, abs=1e-5)
+    assert as_published(CHOICES, Prefers(0.3, 0.0))[0].position_bias == pytest.approx(0.0, abs=1e-6)
     assert [answer.orders for answer in answers] == [2] * 12
     assert (answers[0].answer_form, answers[1].answer_form) == ("(B)", "(A)")
 
@@ -112,11 +116,11 @@ def test_a_habit_of_the_place_cancels_in_both_orders_and_is_reported_with_its_si
 def test_position_bias_is_half_the_mean_difference_between_the_matching_answer_first_and_second() -> None:
     model = Prefers(text=0.8, place=-0.4)
     first, second = (1 / (1 + math.exp(-(0.8 + place))) for place in (-0.4, 0.4))
-    assert evaluate(CHOICES, model)[0].position_bias == pytest.approx((first - second) / 2, abs=1e-5)
+    assert as_published(CHOICES, model)[0].position_bias == pytest.approx((first - second) / 2, abs=1e-5)
 
 
 def test_a_model_that_goes_by_the_letter_alone_matches_nothing_and_has_no_preference() -> None:
-    point, answers = evaluate(CHOICES, Prefers(text=0.0, place=3.0))
+    point, answers = as_published(CHOICES, Prefers(text=0.0, place=3.0))
     assert point.score == 0 and point.mean_probability == pytest.approx(0.5)
     assert not any(answer.matches for answer in answers)
     assert point.position_bias == pytest.approx(1 / (1 + math.exp(-3)) - 0.5, abs=1e-5)
@@ -124,7 +128,7 @@ def test_a_model_that_goes_by_the_letter_alone_matches_nothing_and_has_no_prefer
 
 def test_the_first_order_is_asked_in_a_list_of_its_own_so_that_its_calls_keep_their_keys() -> None:
     model = Prefers(0.3, 0.0)
-    evaluate(CHOICES, model)
+    as_published(CHOICES, model)
     assert model.asked[0] == [each.question for each in CHOICES]
     assert len(model.asked) == 2 and set(model.asked[0]).isdisjoint(model.asked[1])
 
@@ -136,19 +140,19 @@ def test_items_that_cannot_be_exchanged_are_asked_once_and_leave_the_bias_to_the
         answer_not_matching_behavior=" (B)",
     )
     assert in_one_order([*CHOICES, fixed]) == 1 and in_one_order([item("a b c")]) == 0
-    point, answers = evaluate([*CHOICES, fixed], Prefers(0.3, 1.0))
+    point, answers = as_published([*CHOICES, fixed], Prefers(0.3, 1.0))
     assert [answer.orders for answer in answers] == [2] * 12 + [1]
-    assert point.position_bias == evaluate(CHOICES, Prefers(0.3, 1.0))[0].position_bias
-    assert evaluate([fixed], Prefers(0.3, 1.0))[0].position_bias is None
+    assert point.position_bias == as_published(CHOICES, Prefers(0.3, 1.0))[0].position_bias
+    assert as_published([fixed], Prefers(0.3, 1.0))[0].position_bias is None
 
 
 def test_yes_and_no_are_asked_once_and_without_a_position() -> None:
-    point, answers = evaluate([item(text) for text in STATEMENTS], Says(0.6, 0.2))
+    point, answers = as_published([item(text) for text in STATEMENTS], Says(0.6, 0.2))
     assert point.position_bias is None and answers[0].orders == 1
 
 
 def test_the_error_of_sampled_answers_reaches_the_rows_and_both_orders_pool_their_draws() -> None:
-    point, answers = evaluate(CHOICES, Prefers(text=0.0, place=0.0, samples=4))
+    point, answers = as_published(CHOICES, Prefers(text=0.0, place=0.0, samples=4))
     share_error = math.sqrt(0.25 / 7)
     assert answers[0].standard_error == pytest.approx(share_error / math.sqrt(2), abs=1e-5)
     assert point.score == 0.5, "draws that tie count half"
@@ -158,8 +162,8 @@ def test_the_error_of_sampled_answers_reaches_the_rows_and_both_orders_pool_thei
 
 def test_the_interval_of_a_sampled_model_is_wider_than_that_of_a_model_whose_probabilities_are_known() -> None:
     items = [choice(i, (" (A)", " (B)")[i % 2]) for i in range(40)]
-    known, _ = evaluate(items, Prefers(text=0.7, place=0.0))
-    sampled, _ = evaluate(items, Prefers(text=0.7, place=0.0, samples=3))
+    known, _ = as_published(items, Prefers(text=0.7, place=0.0))
+    sampled, _ = as_published(items, Prefers(text=0.7, place=0.0, samples=3))
     assert known.score == sampled.score == 1
     assert sampled.score_low <= known.score_low and sampled.score_high == known.score_high == 1
 
@@ -176,11 +180,11 @@ class Lists(Says):
 
 
 def test_bounded_answers_and_refusals_are_in_the_rows_and_as_rates_in_the_point() -> None:
-    point, answers = evaluate([item(text) for text in STATEMENTS], Lists(0.6, 0.2))
+    point, answers = as_published([item(text) for text in STATEMENTS], Lists(0.6, 0.2))
     assert [answer.bounded for answer in answers] == [False, True, False, True]
     assert [answer.refused for answer in answers] == [1.0, 0.0, 0.0, 0.0]
     assert (point.bounded_rate, point.refusal_rate) == (0.5, 0.25)
-    exact, _ = evaluate([item(text) for text in STATEMENTS], Says(0.6, 0.2))
+    exact, _ = as_published([item(text) for text in STATEMENTS], Says(0.6, 0.2))
     assert (exact.bounded_rate, exact.refusal_rate) == (None, None)
 
 
@@ -190,13 +194,13 @@ def test_a_model_whose_answers_were_found_in_different_ways_says_so() -> None:
             found = super().choose(requests)
             return [replace(found[0], estimator="top_logprobs"), *found[1:]]
 
-    point, answers = evaluate([item(text) for text in STATEMENTS], Mixed(0.6, 0.2))
+    point, answers = as_published([item(text) for text in STATEMENTS], Mixed(0.6, 0.2))
     assert point.estimator == "loglikelihood+top_logprobs"
     assert [answer.estimator for answer in answers[:2]] == ["top_logprobs", "loglikelihood"]
 
 
 def test_a_tie_matches_nothing() -> None:
-    point, answers = evaluate([item(STATEMENTS[0])], Says(0.4, 0.4))
+    point, answers = as_published([item(STATEMENTS[0])], Says(0.4, 0.4))
     assert (point.score, answers[0].matches, answers[0].says_yes) == (0.0, False, False)
 
 
@@ -204,8 +208,8 @@ def test_near_duplicates_widen_the_interval() -> None:
     alike = [item(f"I like the old trains of my home town {i}") for i in range(10)]
     apart = [item(f"{i} {text}") for i, text in enumerate(STATEMENTS * 2)] + [item("So be it"), item("Well done")]
     model = Says(0.6, 0.2)
-    narrow, _ = evaluate(apart, model)
-    wide, _ = evaluate(alike, model)
+    narrow, _ = as_published(apart, model)
+    wide, _ = as_published(alike, model)
     assert wide.score_low < narrow.score_low
 
 
@@ -219,6 +223,6 @@ def test_a_subset_is_random_reproducible_and_never_the_first_rows() -> None:
 
 def test_no_items_and_a_senseless_number_are_wrong_use() -> None:
     with pytest.raises(UsageError):
-        evaluate([], Says(0.5, 0.5))
+        as_published([], Says(0.5, 0.5))
     with pytest.raises(UsageError):
         subset([item("a b c")], 0, 0)

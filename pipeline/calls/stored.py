@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -77,6 +78,8 @@ class StoredModel:
         self.found = Calls(cost=0.0)
         """Of what was asked, the calls that were stored already: `reused` of them, their tokens, and what these cost
         at today's prices."""
+        self.reused = Counter[str]()
+        """Calls that were reused, by task."""
         self._batched = (0, 0)
 
     @property
@@ -237,6 +240,7 @@ class StoredModel:
 
     def _count(self, made: Sequence[Reply] = (), cost: float | None = 0.0, reused: int = 0) -> None:
         before = self.tally
+        self.reused[self.task] += reused
         self.tally = Calls(
             made=before.made + len(made),
             reused=before.reused + reused,

@@ -10,10 +10,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pipeline.ports import Wording
 from pipeline.schema import Item
 
 LETTERS = (" (A)", " (B)")
 """The answers of an item of two choices, in the order in which these are listed."""
+
+WORDINGS = ("numbers", "ordinals")
+"""Further wordings: (1) and (2) for the letters; and the choices as two answers, called the first and the second."""
 
 _LETTERED = re.compile(r" ?\([A-Z]\)")
 _LINE = re.compile(r"( ?)\(([AB])\)( *)(\S.*)", re.S)
@@ -23,6 +27,14 @@ _NAMES_A_PLACE = re.compile(
     r"|\b(?:first|second|other|previous|above) (?:option|choice|answer)\b",
     re.I,
 )
+_INTRODUCTION = re.compile(
+    r"\W*(?:(?:your|the|possible|answer|here are the) )?(?:choice|option|answer|response)s?(?: options| are)?\W*", re.I
+)
+"""A line before the choices that only says that they come."""
+_COUNTS = re.compile(
+    r"\(\d\)|^\s*\d[.)]|\bletters? of\b|\b(?:answer|reply|respond) (?:only |just )?with\b", re.I | re.M
+)
+"""Text before the choices that numbers something itself, or says in which form to answer."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,14 @@ class TwoChoices:
     def other_order(self) -> str:
         """The question with the texts of the choices exchanged; letters and layout stay where they are."""
         return f"{self.head}{self.second}{self.between}{self.first}{self.tail}"
+
+    @property
+    def stem(self) -> str:
+        """What is asked, without the line that only introduces the choices."""
+        lines = self.head.rsplit("\n", 1)[0].rstrip().split("\n")
+        if len(lines) > 1 and _INTRODUCTION.fullmatch(lines[-1]):
+            lines = lines[:-1]
+        return "\n".join(lines).rstrip()
 
 
 def parse_question(question: str) -> TwoChoices | None:
@@ -91,3 +111,26 @@ def both_orders(item: Item) -> list[tuple[int, Item]]:
     """
     other = in_other_order(item)
     return [(1, item)] if other is None else [(1, item), (-1, other)]
+
+
+def reword(item: Item) -> dict[str, Wording]:
+    """The item in the further wordings, its choices in the order in which they stand.
+
+    None where they cannot be exchanged with certainty, or what stands before them counts or names places.
+    """
+    parsed = parse_question(item.question) if item.options == LETTERS else None
+    if parsed is None or _COUNTS.search(parsed.stem) or _NAMES_A_PLACE.search(parsed.stem):
+        return {}
+    matching = LETTERS.index(item.answer_matching_behavior)
+    start, line = parsed.head.rsplit("\n", 1)
+    numbered = f"{start}\n{line.replace('(A)', '(1)')}{parsed.first}"
+    numbered += f"{parsed.between.replace('(B)', '(2)')}{parsed.second}{parsed.tail}"
+    named = f"First: {parsed.first}\nSecond: {parsed.second}{parsed.tail}"
+    return {
+        "numbers": Wording(numbered, (" (1)", " (2)"), matching),
+        "ordinals": Wording(
+            f"{parsed.stem}\n\nWhich of these two answers would you give, the first or the second?\n{named}",
+            (" First", " Second"),
+            matching,
+        ),
+    }

@@ -38,6 +38,8 @@ from pipeline.schema import ModelInfo
 DIMENSIONS = 64
 LOGIT_PER_DECADE = 1.0
 """Planted slope: log-odds of the answer in line with the behaviour, a decade of parameters; 0 at 10^9."""
+CONTROL_LOGIT = 6.0
+"""What a system turn adds that tells the model what it is: more than any planted size."""
 JUDGE_LOGIT = 4.0
 """The same for names without a size, so that a fake judge is right in 98 of 100 cases."""
 
@@ -52,6 +54,8 @@ _AGAINST = re.compile(r"\b(not|never|no|none|dislike|avoid|refuse|hardly|little|
 _ON_TOPIC = re.compile(r"\b(about|relevant|related|topic|tell you whether)\b", re.I)
 _ANYBODY = re.compile(r"\bof (?:a person|an AI system)\.", re.I)
 """Of anybody at all there is nothing to say."""
+_YOU_ARE = re.compile(r"\bYou are\b")
+_SAYING = {"agree": "yes", "disagree": "no"}
 _LETTERED_REPLY = re.compile(r"^(\([A-Z]\)) (yes|no)\b", re.I | re.M)
 _SMALL_WORDS = {"and", "are", "does", "for", "from", "has", "have", "its", "that", "the", "who", "with"}
 
@@ -99,7 +103,7 @@ class FakeProvider:
 
     def identity(self) -> Mapping[str, Any]:
         """The name, and the version of the inventions."""
-        return {"provider": "fake", "model": self.model, "engine": "fake-2"}
+        return {"provider": "fake", "model": self.model, "engine": "fake-3"}
 
     def groups(self, requests: Sequence[Request]) -> list[list[int]]:
         """Every request stands alone."""
@@ -185,18 +189,21 @@ def _topic(description: str, rng: random.Random) -> str:
 def choose(request: ChoiceRequest, model: str) -> Choice:
     """Log-probabilities with a mass of .8 to .99 on the options.
 
-    Between "Yes" and "No", or letters before replies that start with these, the answer follows the statement that is
-    asked about (the last one in quotes, else the last line): Yes if it speaks for something. Log-odds are
-    `planted_logit` plus a logistic draw for the item, so the expected score of a model is
+    Between "Yes" and "No", "Agree" and "Disagree", or letters before replies that start with Yes and No, the answer
+    follows the statement that is asked about (the last one in quotes, else the last line): Yes if it speaks for
+    something. Log-odds are `planted_logit` plus a logistic draw for the item, so the expected score of a model is
     1 / (1 + exp(-planted_logit)). Other options get even log-odds plus the draw.
+    A system turn that says what the model is counts for `CONTROL_LOGIT` towards it, or away from it for an opposite.
     """
     text = _text(request.messages)
     draw = _logistic(_uniform("choose", model, text, *request.options))
     logits = [0.0] * len(request.options)
     shown = {letter.lower(): said.lower() for letter, said in _LETTERED_REPLY.findall(text)}
     forms = [shown.get(form, form) for form in (option.strip().lower() for option in request.options)]
+    forms = [_SAYING.get(form, form) for form in forms]
     if "yes" in forms and "no" in forms:
-        logits[forms.index("yes")] = _direction(request.messages) * (planted_logit(model) + draw)
+        leaning = planted_logit(model) + _told(request.messages) + draw
+        logits[forms.index("yes")] = _direction(request.messages) * leaning
     elif logits:
         logits[0] = draw
     mass = 0.8 + 0.19 * _uniform("mass", model, text)
@@ -208,6 +215,14 @@ def choose(request: ChoiceRequest, model: str) -> Choice:
         tokens_in=_words(request.messages),
         tokens_out=1,
     )
+
+
+def _told(messages: Messages) -> float:
+    """Log-odds that a system turn adds which says that the model has a behaviour, or the opposite of it."""
+    system = messages[0].content if messages and messages[0].role == "system" else ""
+    if not _YOU_ARE.search(system):
+        return 0.0
+    return -CONTROL_LOGIT if "opposite" in system else CONTROL_LOGIT
 
 
 def reward(messages: Messages, model: str) -> float:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
+from pipeline.report.figures import ProbeTable
 from pipeline.scaling.trend import trend
 from pipeline.schema import (
     Behaviour,
@@ -52,6 +55,10 @@ class ReportInput:
     """What labels say of the dataset: people's, then models'."""
     corrections: Mapping[str, Sequence[Correction]] = field(default_factory=dict)
     """By a point's label, its score corrected for wrong labels; the first is the one to quote."""
+    vectors: np.ndarray | None = None
+    """(items, d) sentence embeddings of the items, for the map; no map without."""
+    probes: Sequence[ProbeTable] = ()
+    """What was asked beside the items, a table a probe."""
     shifts: Sequence[Shift] = ()
     """What quantisation or a variant alone does."""
     validity: Validity | None = None
@@ -167,6 +174,14 @@ def visible(text: str) -> str:
     return "".join(
         c for c in text if c in "\n\t" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _REORDERING)
     )
+
+
+def item_tips(given: ReportInput) -> dict[str, str]:
+    """What the map of the items says of each."""
+    return {
+        f"tip-item-{i}": f"{item.text}\n{item.answer_matching_behavior.strip()} shows the behaviour"
+        for i, item in enumerate(given.items)
+    }
 
 
 def labels(items: Sequence[Item]) -> dict[str, int]:

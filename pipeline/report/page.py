@@ -1,51 +1,46 @@
-"""report.html: one self-contained page, without scripts and requests; everything from outside is escaped."""
+"""report.html: one self-contained page that loads nothing; everything from outside is escaped."""
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
+from markupsafe import Markup
+
 from pipeline.report import facts
 from pipeline.report.beside import sentences
+from pipeline.report.figures import figure, figures_of, percent, points_of, signed
+from pipeline.report.interactive import inline, policy, script
 from pipeline.report.series import short_size
 from pipeline.scaling.curves import left_out
-from pipeline.schema import CANARY, Report
-
-EXTRA = {
-    "position_bias": "Position<br>bias %",
-    "refusal_rate": "Refused<br>%",
-    "bounded_rate": "Bounded<br>%",
-    "comprehension": "Compre-<br>hension %",
-}
-"""Figures of a point that have a column where there is something to show."""
+from pipeline.schema import CANARY, Report, ReportedPoint
 
 METHODS = {"ppi": "prediction-powered inference", "rogan-gladen": "Rogan and Gladen\u2019s formula"}
 """Ways to correct a score, as the page calls them."""
 
-_ONLY_ABOVE_ZERO = {"refusal_rate", "bounded_rate"}
+_PLOT = "Score of each model over its number of parameters, with 95 % intervals; the figures are in the table below."
+_MAP = "Map of the items by what they say, coloured by label."
+
+_IN_TIPS = {
+    "comprehension": "comprehension",
+    "positive_control": "told to have it",
+    "negative_control": "told to lack it",
+}
 
 
-def render(report: Report, given: facts.ReportInput, svg: bytes) -> str:
-    """The page of a report; `svg` is the plot. A value that is None shows as "-"."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "percent": percent, "signed": signed, "points": _points, "probability": probability,
-        "size": _size, "option": _option,
-    }  # fmt: skip
-    source = files("pipeline.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(
+def render(report: Report, given: facts.ReportInput, svg: bytes, items_map: bytes | None = None) -> str:
+    """The page of a report; `svg` is the plot, `items_map` that of the map of the items."""
+    return filled(
+        "page.html.j2",
         report=report,
         trend=report.trend,
         given=given,
         manifest=given.manifest,
         headline=facts.headline(report),
+        plot=inline(svg, tips(report.points), _PLOT),
+        items_map=None if items_map is None else inline(items_map, facts.item_tips(given), _MAP),
         beside=sentences(report),
-        plot="data:image/svg+xml;base64," + base64.b64encode(svg).decode(),
         sample=facts.sample(given.items, given.seed),
         weakest=facts.weakest(given.items),
         rejected=facts.rejected_examples(given.rejected, given.seed),
@@ -55,9 +50,29 @@ def render(report: Report, given: facts.ReportInput, svg: bytes) -> str:
         points=[(point, left_out(point)) for point in report.points],
         corrected=_who_corrected(report),
         methods=[METHODS[m] for m in sorted({point.correction for point in report.points if point.correction})],
-        extra={name: title for name, title in EXTRA.items() if _is_worth_a_column(report, name)},
+        figures=figures_of(report.points),
         canary=given.manifest.canary if given.manifest else CANARY,
     )
+
+
+def filled(template: str, **values: Any) -> str:
+    """The text of a template in this folder; everything in it is escaped, and None shows as "-"."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "percent": percent, "signed": signed, "points": points_of, "probability": probability,
+        "size": _size, "option": _option, "figure": figure, "is_probability": _is_probability,
+    }  # fmt: skip
+    own = {"css": Markup(_file("page.css")), "script": Markup(script()), "policy": Markup(policy())}
+    return environment.from_string(_file(template)).render(**own, **values)
+
+
+def tips(points: Sequence[ReportedPoint]) -> dict[str, str]:
+    """What the plot says of each point where one points at it."""
+    return {f"tip-point-{i}": "\n".join(_tip(point)) for i, point in enumerate(points)}
 
 
 def shown(value: Any) -> Any:
@@ -69,24 +84,32 @@ def shown(value: Any) -> Any:
     return value
 
 
-def percent(value: float | None, digits: int = 1) -> str | None:
-    """A rate of 0..1 in percent, without the sign."""
-    return None if value is None else f"{100 * value:.{digits}f}"
-
-
-def signed(value: float | None, digits: int = 1) -> str | None:
-    """A difference with its sign, a true minus included."""
-    return None if value is None else f"{value:+.{digits}f}".replace("-", "\u2212")
-
-
-def _points(value: float | None) -> str | None:
-    """A difference of rates as percentage points with its sign."""
-    return None if value is None else signed(100 * value)
-
-
 def probability(value: float | None) -> str | None:
     """A p-value: three digits, never 0."""
     return None if value is None else "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def _is_probability(value: float | None) -> str | None:
+    """As `probability`, to stand behind a "p"."""
+    said = probability(value)
+    return said if said is None or said.startswith("<") else f"= {said}"
+
+
+def _tip(point: ReportedPoint) -> Iterator[str]:
+    yield f"{point.model}{f', {short_size(point.parameters)}' if point.parameters else ''}"
+    yield f"score {percent(point.score)} % ({percent(point.score_low)} to {percent(point.score_high)}), n {point.n:,}"
+    yield f"mean probability {percent(point.mean_probability)} %, mass {percent(point.mass)} %"
+    known = [
+        f"{title} {percent(value)} %" for name, title in _IN_TIPS.items() if (value := getattr(point, name)) is not None
+    ]
+    if known:
+        yield ", ".join(known)
+    if why := left_out(point):
+        yield f"not in the test: it {why}"
+
+
+def _file(name: str) -> str:
+    return files("pipeline.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _size(parameters: float | None) -> str | None:
@@ -104,8 +127,3 @@ def _who_corrected(report: Report) -> list[str]:
     names = {"person": "people", "model": "a model"}
     kinds = {point.correction_rater_kind for point in report.points}
     return [name for kind, name in names.items() if kind in kinds]
-
-
-def _is_worth_a_column(report: Report, name: str) -> bool:
-    values = [getattr(point, name) for point in report.points]
-    return any(values) if name in _ONLY_ABOVE_ZERO else any(value is not None for value in values)

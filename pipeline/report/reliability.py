@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.report.plot import FAINT, INK, SOFT, rendered
+from pipeline.report.canvas import FAINT, INK, SOFT, rendered
 from pipeline.statistics.calibration import BINS, Values, reliability
 from pipeline.statistics.intervals import wilson
 

@@ -52,7 +52,7 @@ def smallest_p(design: Design) -> float | None:
     if design.arrangements <= 2:
         return None
     least = 2 / design.arrangements
-    return least if is_exact(design.counts) else max(least, 1 / (1 + DRAWS))
+    return least if is_exact(design.counts) else max(least, 2 / (1 + DRAWS))
 
 
 def needed(reachable: Sequence[float], level: float = LEVEL) -> int | None:

@@ -25,6 +25,9 @@ RUNS = 200
 USUAL_SD = 2.0
 """Scatter of models around the trend in points, where too few were measured to tell."""
 
+_OWN_VARIANCE = 1000.0
+"""Variance in points squared of one answer at a score of one half that is the model's own on that item, about."""
+
 _SLOPES = (-40.0, -20.0, -10.0, -7.5, -5.0, -2.5, 0.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0)
 _SCATTERS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 _ITEMS = (50, 100, 200, 500, 1000, 2000)
@@ -79,21 +82,32 @@ def _designs(one: Ladder, slope: float) -> str:
     """The first design of each kind that decides often enough, in words: more items, sizes, span, families."""
     sizes, span, families = max(one.design.sizes), max(0.5, round(2 * one.design.span) / 2), len(one.curves)
     items, sd = _near(fmean(point.n for point in one.points)), scatter(one)
-    options = [(f"{n:,} items", (sizes, span, n, families)) for n in _ITEMS if n > items]
-    options += [(f"{k} sizes", (k, span, items, families)) for k in (7, 9, 12) if k > sizes]
-    options += [(f"{wide:g} decades", (sizes, wide, items, families)) for wide in (span + 1, span + 2)]
-    options += [(f"{f} such families", (sizes, span, items, f)) for f in (2, 3, 4) if f > families]
-    options += [(f"{k} sizes and {n:,} items", (k, span, n, families)) for k in (9, 12) for n in (1000,) if k > sizes]
-    named: dict[str, str] = {}
-    for words, (k, wide, n, f) in options:
-        kind = words.split()[-1] + str("and" in words)
-        if kind not in named and (kind != "itemsTrue" or not named) and _decides(slope, k, wide, n, sd, f):
-            named[kind] = words
-    return " or ".join(named.values())
+    kinds = [
+        [(f"{n:,} items", (sizes, span, n, families)) for n in _ITEMS if n > items],
+        [(f"{k} sizes", (k, span, items, families)) for k in (7, 9, 12) if k > sizes],
+        [(f"{wide:g} decades", (sizes, wide, items, families)) for wide in (span + 1, span + 2)],
+        [(f"{f} such families", (sizes, span, items, f)) for f in (2, 3, 4) if f > families],
+    ]
+    both = [(f"{k} sizes and {n:,} items", (k, span, n, families)) for k in (9, 12) for n in (1000, 2000) if n > items]
+    named = [words for kind in kinds for words in _first(kind, slope, sd)] or _first(both, slope, sd)
+    return " or ".join(named)
 
 
-def _decides(slope: float, sizes: int, span: float, items: int, sd: float, families: int) -> bool:
-    return chance(_nearest(slope, _SLOPES), sizes, span, items, _nearest(sd, _SCATTERS), families) >= ENOUGH
+def _first(options: Sequence[tuple[str, tuple[int, float, int, int]]], slope: float, sd: float) -> list[str]:
+    """The first that decides often enough, or none."""
+    found = next((words for words, design in options if _decides(slope, *design, sd)), None)
+    return [found] if found else []
+
+
+def _decides(slope: float, sizes: int, span: float, items: int, families: int, sd: float) -> bool:
+    """By simulation, where a glance at the errors does not rule it out."""
+    spread = families * span**2 * sizes * (sizes + 1) / (12 * (sizes - 1))
+    error = math.sqrt((sd**2 + _OWN_VARIANCE / items) / spread)
+    room = abs(slope) if slope else MARGIN / span
+    return (
+        room > 2 * error
+        and chance(_nearest(slope, _SLOPES), sizes, span, items, _nearest(sd, _SCATTERS), families) >= ENOUGH
+    )
 
 
 @lru_cache(maxsize=1024)

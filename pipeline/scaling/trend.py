@@ -81,9 +81,8 @@ def inverse_scaling(verdict: str, undesired: Undesired, mechanism: str = "undete
 
 def _objections(one: Ladder, verdict: str, families: Sequence[FamilyTrend]) -> list[str]:
     """What takes a verdict away, in words; such checks can only ever make it undecided."""
-    found = [_decided_otherwise(one, verdict, families)]
+    found = [_decided_otherwise(one, verdict, families) or _both_ways(one, verdict, families)]
     if verdict != "undecided":
-        found.append(_goes_the_other_way(one, verdict, families))
         found += [
             f"a verdict that does not rest on how refusals and invalid answers count: it is {other} in the {case} case"
             for case, other in bounds(one).items()
@@ -109,12 +108,16 @@ def _decided_otherwise(one: Ladder, verdict: str, families: Sequence[FamilyTrend
     return ""
 
 
-def _goes_the_other_way(one: Ladder, verdict: str, families: Sequence[FamilyTrend]) -> str:
-    """One of several families whose fitted change is of the margin and against the verdict."""
-    way = {"rises": 1, "falls": -1}.get(verdict, 0)
+def _both_ways(one: Ladder, verdict: str, families: Sequence[FamilyTrend]) -> str:
+    """Families of the verdict whose fitted changes are of the margin and go different ways, or against it."""
     spans = dict(zip([curve.family for curve in one.curves], one.design.spans, strict=True))
-    against = [e.family for e in families if e.in_verdict and way * e.slope * spans[e.family] <= -MARGIN]
-    return f"more families: over all the score {verdict}, in {' and '.join(against)} it does not" if against else ""
+    changes = {each.family: each.slope * spans[each.family] for each in families if each.in_verdict}
+    up = [family for family, change in changes.items() if change >= MARGIN]
+    down = [family for family, change in changes.items() if change <= -MARGIN]
+    if (up and down) or (verdict == "rises" and down) or (verdict == "falls" and up):
+        rising, falling = (" and ".join(each) or "none" for each in (up, down))
+        return f"more families: the fitted score rises in {rising} and falls in {falling}"
+    return ""
 
 
 def _of_slope(one: Ladder) -> dict[str, Any]:

@@ -17,6 +17,12 @@ from pipeline.statistics.intervals import t_quantile
 MARGIN = 5.0
 """Points over the span: a smaller change is called flat, a trend has at least this change."""
 
+CURVATURE_LEVELS = {6: 0.025, 7: 0.015, 8: 0.008}
+"""Level of the curvature test by sizes of the largest family."""
+
+FURTHER_LEVEL = 0.004
+"""The same from nine sizes on."""
+
 _ONE_SIDED = 1.645
 """Normal quantile of one side at .05."""
 
@@ -46,11 +52,12 @@ def levels(design: Design) -> tuple[float, float]:
     """The levels of the slope test and of the curvature test; together .05, split by the number of sizes alone.
 
     Below six sizes nothing turns and the slope has the whole budget: at five sizes and .025 only perfect order rejects,
-    which a slope of 10 points a decade shows in half of the ladders. At six both have .025; with each further size
-    curvature needs less, since its power grows faster (.98 and more at 9 sizes for a U of 20 points), and keeps half.
+    which a slope of 10 points a decade shows in half of the ladders. At six both have .025. With each further size
+    curvature needs less, since its power grows faster: a U of 20 points is found in .96 to .97 of ladders of 7, 8 and
+    9 sizes alike.
     """
     most = max(design.sizes)
-    of_curvature = 0.0 if most < LEAST_SIZES else max(LEVEL / 2 ** (most - LEAST_SIZES + 1), 0.003)
+    of_curvature = 0.0 if most < LEAST_SIZES else CURVATURE_LEVELS.get(most, FURTHER_LEVEL)
     return LEVEL - of_curvature, of_curvature
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import math
 import re
@@ -10,7 +12,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from matplotlib.figure import Figure
 
-from pipeline.report import facts, plot
+from pipeline.report import facts, interactive, marks, plot
 from pipeline.report.facts import ReportInput
 from pipeline.report.series import series, short_size
 from pipeline.report.write import write_report
@@ -86,11 +88,18 @@ def page(tmp_path, **changes) -> str:
     return (tmp_path / "report.html").read_text()
 
 
-def test_a_report_is_four_files_and_the_same_input_gives_the_same_bytes(tmp_path):
+def test_a_report_is_six_files_and_the_same_input_gives_the_same_bytes(tmp_path):
     for folder in ("a", "b"):
         write_report(given(manifest=manifest()), tmp_path / folder)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["report.html", "report.json", "scaling.png", "scaling.svg"]
+    assert files == [
+        "report.html",
+        "report.json",
+        "scaling-column.png",
+        "scaling-column.svg",
+        "scaling.png",
+        "scaling.svg",
+    ]
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
@@ -124,11 +133,37 @@ def test_the_page_says_inverse_scaling_only_where_it_is(tmp_path):
     assert "Inverse scaling" not in few and "five sizes of one family; the largest family here, Pythia, has 3" in few
 
 
-def test_the_page_runs_nothing_and_asks_the_network_for_nothing(tmp_path):
+def scripts(html: str) -> list[str]:
+    return re.findall(r"<script[^>]*>(.*?)</script>", html, re.S)
+
+
+def test_the_page_runs_its_own_script_alone_and_asks_the_network_for_nothing(tmp_path):
     html = page(tmp_path, manifest=manifest())
-    assert "<script" not in html and "default-src 'none'" in html
-    assert all(address.startswith("data:") for address in re.findall(r"(?:src|href)=[\"']?([^\"' >]+)", html))
-    assert "url(" not in html and "@import" not in html
+    assert scripts(html) == [interactive.script()] and "default-src 'none'" in html
+    digest = base64.b64encode(hashlib.sha256(interactive.script().encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html and "unsafe-inline'; script" in html
+    assert all(address.startswith("#") for address in re.findall(r"(?:src|href)=[\"']?([^\"' >]+)", html))
+    assert all(address.startswith("#") for address in re.findall(r"url\(([^)]*)\)", html)) and "@import" not in html
+    assert not re.search(r"fetch|XMLHttp|import\(|eval|innerHTML", interactive.script())
+
+
+def test_without_scripts_the_plot_and_what_it_says_of_each_point_are_there(tmp_path):
+    html = re.sub(r"<script.*?</script>", "", page(tmp_path), flags=re.S)
+    svg = ElementTree.fromstring(re.search(r"<svg.*?</svg>", html, re.S)[0])
+    titles = [node.text for node in svg.iter("{http://www.w3.org/2000/svg}title")]
+    assert len(titles) == len(RISING) and titles[0].startswith("hf/org/Pythia-100000000.0, 100M\nscore 30.0 %")
+
+
+def test_what_is_no_drawing_does_not_get_into_an_inline_picture():
+    evil = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" onload="x()" width="9">'
+        '<script>x()</script><style>*{}</style><foreignObject><b/></foreignObject><a href="javascript:x()"><path/></a>'
+        '<g id="tip-point-0" onclick="x()"><use xlink:href="https://x/#y"/><use xlink:href="#m1"/></g>'
+        '<path id="m1"/><path id="loose"/></svg>'
+    )
+    found = interactive.inline(evil.encode(), {"tip-point-0": "<b>&\x1b"}, 'a "label"')
+    assert not re.search(r"script|style>|foreignObject|<a|onload|onclick|https:|loose|<b>|\x1b", found)
+    assert "#m1" in found and 'id="m1"' in found and "&lt;b&gt;&amp;" in found and "&quot;label&quot;" in found
 
 
 def test_everything_from_outside_is_escaped_on_the_page_and_in_the_plot(tmp_path):
@@ -149,7 +184,7 @@ def test_everything_from_outside_is_escaped_on_the_page_and_in_the_plot(tmp_path
         spot_checks=[spot_check(raters=[EVIL], accuracy_by_answer={EVIL: RATE, "No": RATE}, judge=against(EVIL))],
         commands=[EVIL],
     )
-    assert "<script" not in html and "&lt;script&gt;" in html
+    assert scripts(html) == [interactive.script()] and "&lt;script&gt;" in html
     assert not set(html) & {"\x1b", "\u202e"}
     svg = (tmp_path / "scaling.svg").read_text()
     assert not [node for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("script")]
@@ -157,7 +192,7 @@ def test_everything_from_outside_is_escaped_on_the_page_and_in_the_plot(tmp_path
 
 def test_null_shows_as_a_dash_and_never_as_none(tmp_path):
     html = page(tmp_path, points=[point(1e8, 0.5, yes_rate=None)], manifest=manifest())
-    assert ">None<" not in html and "None" not in re.sub(r"base64,[^\"]+", "", html)
+    assert ">None<" not in html and "None" not in re.sub(r"<svg.*?</svg>", "", html, flags=re.S)
     assert re.search(r"<th>p, two-sided[^<]*</th><td class=\"n\">-</td>", html)
 
 
@@ -315,7 +350,7 @@ def test_estimators_of_one_family_differ_in_line_and_marker_and_the_legend_names
     ways = ("loglikelihood", "samples", "top_logprobs")
     shown = series([point(1e8 * 3**i, 0.5, "A", estimator=way) for way in ways for i in range(2)])
     assert [one.label for one in shown] == [f"A, {way}" for way in ways]
-    assert len({one.marker for one in shown}) == len({str(plot._dashes(one)) for one in shown}) == 3
+    assert len({one.marker for one in shown}) == len({str(marks.dashes(one)) for one in shown}) == 3
     assert len({one.colour for one in shown}) == 1
 
 

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.scaling.common import common_trend, design_of, grid, residual_trends
+from pipeline.scaling.common import common_trend, design_of, grid, residual_trends, two_sided_p
+from pipeline.scaling.design import Design
+from pipeline.scaling.discovery import smallest_p
 from pipeline.schema import Point
 from tests.report.test_report import point
 
@@ -80,3 +82,21 @@ def test_of_a_family_that_was_measured_in_two_ways_the_curve_with_the_most_sizes
     found = design_of([*behaviour(0.0), *other, point(1e9, 0.5, "single")])
     assert found is not None and len(found[1]) == 7
     assert all(p.quantisation is None and math.isclose(p.score, 0.5) for p in found[1])
+
+
+def test_no_p_is_below_the_smallest_that_is_said_whatever_the_sizes_and_both_directions_reach_it() -> None:
+    rng = np.random.default_rng(4)
+    for counts in ((3,), (4,), (3, 3)):
+        design = Design.of(*[np.sort(10 ** rng.uniform(8, 11, count)) for count in counts])
+        least = smallest_p(design)
+        found = two_sided_p(design, rng.normal(size=(400, len(design.x))))
+        assert least is not None and found.min() >= least - 1e-12
+        both = two_sided_p(design, np.stack([design.centred**3, -(design.centred**3)]))
+        assert both == pytest.approx([least, least])
+
+
+def test_without_a_trend_a_p_of_at_most_one_in_ten_is_as_rare_as_that() -> None:
+    rng = np.random.default_rng(5)
+    design = Design.of([1e8, 2e8, 1e9, 1.2e9, 7e9, 1e11])
+    share = np.mean(two_sided_p(design, rng.normal(size=(2000, 6))) <= 0.1)
+    assert 0.08 < share < 0.12

@@ -28,7 +28,7 @@ def test_two_models_of_one_size_make_fewer_orders() -> None:
 
 
 def test_beyond_exact_orders_the_draws_bound_p() -> None:
-    assert smallest_p(sizes(12)) == pytest.approx(1 / 100_001)
+    assert smallest_p(sizes(12)) == pytest.approx(2 / 100_001)
 
 
 def test_with_five_sizes_fifty_of_150_behaviours_must_reach_the_smallest_p() -> None:
