@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+
 app = typer.Typer(
     name="mwe",
     help="Model-written evaluations: one line in, a labelled, filtered, versioned dataset and a scaling curve out.",
@@ -488,6 +489,60 @@ def run(
     rows = [{**row, **figures} for row, figures in zip(rows, probed, strict=True)]
     print_json(as_json, rows)
     running.close(failures)
+
+
+@app.command()
+def plan(
+    what: Annotated[
+        str | None, typer.Argument(help="A description in one line, or a dataset: NAME, NAME@vN, a folder, a file.")
+    ] = None,
+    source: From = None,
+    effect: Annotated[
+        float, typer.Option(help="Points a decade that should be found (with --shape U: points of depth).")
+    ] = 10.0,
+    power: Annotated[float, typer.Option(help="How surely it should be found.")] = 0.8,
+    ladder: Annotated[
+        list[str] | None, typer.Option(help="A ladder to climb, a name or a .toml file; repeatable: families.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="Items; absent, several numbers are tried.")] = None,
+    families: Annotated[int, typer.Option(help="Families of such sizes.")] = 1,
+    shape: Annotated[str, typer.Option(help="What should be found: line or U.")] = "line",
+    scatter: Annotated[float, typer.Option(help="Scatter of models around their trend, in points.")] = 2.0,
+    base: Annotated[float, typer.Option(help="Score in the middle of the sizes, 0 to 1.")] = 0.5,
+    name: Name = None,
+    subject: Subject = None,
+    format: Format = "yes_no",
+    undesired: Undesired = None,
+    model: Writer = None,
+    judge: Judge = None,
+    generated: Root = None,
+    seed: Seed = None,
+    register: Annotated[bool, typer.Option("--register", help="Store the plan as a pre-registration.")] = False,
+    into: Annotated[Path | None, typer.Option(help="The pre-registration's file, instead of the usual place.")] = None,
+    price: Prices = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Before any spending: which sizes and how many items find an effect, and what asking them takes."""
+    from pipeline import planning, prospects, registration
+
+    settings = _settings()
+    chosen = settings.seed if seed is None else seed
+    aim = planning.Aim(effect, power, shape, scatter, base, families, chosen)  # type: ignore[arg-type]
+    with show_progress(quiet) as progress:
+        behaviour, found = wiring.planned_for(
+            what, source, name, subject, format, undesired, generated, settings, progress
+        )
+        connections = wiring.Connections(progress, settings, prices=price)
+        outlook = wiring.outlook(aim, behaviour, found, ladder, n, connections, (model, judge), settings, progress)
+        if not as_json:
+            say(prospects.plan_text(outlook, behaviour, found, shutil.get_terminal_size((120, 24)).columns))
+        path = None
+        if register or into:
+            home = registration.home_of(found) if found else wiring.root_of(generated, settings) / behaviour.name
+            path = registration.write(planning.registration_of(outlook, behaviour, chosen), home, into)
+            progress.note(f"registered in {path}; mwe report quotes it, and says what deviates from it")
+    print_json(as_json, {**outlook.model_dump(mode="json"), "registered": str(path) if path else None})
 
 
 @app.command()

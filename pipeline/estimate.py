@@ -158,6 +158,13 @@ class Plan:
         """None, one or two."""
         return [model for model in (self.writer, self.also) if model is not None]
 
+    @property
+    def models(self) -> list[StoredModel]:
+        """All that may be asked; some twice, perhaps."""
+        helpers = (self.asking.judge, self.asking.writer, self.asking.embedder) if self.asking else ()
+        parts = (*self.writers, self.judge, self.embedder, self.reward, *self.subjects, *helpers)
+        return [model for model in parts if model is not None]
+
 
 def of_generation(
     behaviour: Behaviour,
@@ -213,15 +220,7 @@ def of_run(
 
 def estimate(plan: Plan) -> Estimate:
     """What the plan will ask of its models and what that will cost. Nothing is sent."""
-    models = [
-        model for model in (*plan.writers, plan.judge, plan.embedder, plan.reward, *plan.subjects) if model is not None
-    ]
-    models += (
-        [model for model in (plan.asking.judge, plan.asking.writer, plan.asking.embedder) if model]
-        if plan.asking
-        else []
-    )
-    priced = {model.info.name: model.price for model in models}
+    priced = {model.info.name: model.price for model in plan.models}
     # Where everything runs here there is nothing to reckon.
     all_free = all(price and price.is_free for price in priced.values())
     seen = {case: {} if all_free else _rehearse(plan, case) for case in CASES}
@@ -257,7 +256,7 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     items = list(plan.items)
     if screening and plan.behaviour and plan.writer and plan.recipe:
         write(plan.behaviour, list(map(stand_in, plan.writers)), screening, rated, plan.recipe)
-        items = _invented_items(plan.behaviour, plan.recipe.n, case)
+        items = invented_items(plan.behaviour, plan.recipe.n, case)
     elif screening:
         judge_all(items, rated, screening)
     for subject in plan.subjects:
@@ -415,7 +414,8 @@ def _even_answer(item: Item) -> Answer:
     )
 
 
-def _invented_items(behaviour: Behaviour, n: int, case: Case) -> list[Item]:
+def invented_items(behaviour: Behaviour, n: int, case: Case = "expected") -> list[Item]:
+    """Items of the behaviour's format that say nothing, as long as such items are, to reckon with."""
     form = plugins.load("formats", behaviour.format)
     texts = [_statement(fingerprint(i), case) for i in range(n)]
     items = [form.parse(text, form.LABELS[i % len(form.LABELS)], behaviour) for i, text in enumerate(texts)]

@@ -39,6 +39,7 @@ from pipeline.generation.recipe import Recipe
 from pipeline.ports import EmbeddingModel, Probing, Progress, Screening
 from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
+from pipeline.registration import registered
 from pipeline.report.figures import probe_tables
 from pipeline.report.sweep import Anchor, Part, SweepReport
 from pipeline.report.sweep import build as build_sweep
@@ -315,28 +316,10 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: Embedd
         probes=probe_tables(store.read_probes(dataset), points),
         vectors=_vectors(dataset, embedder) if embedder else None,
         shifts=_shifts(dataset, points),
+        preregistrations=registered(dataset, behaviour, points),
         validity=_validity(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
-
-
-def _validity(dataset: store.Dataset, behaviour: Behaviour | None, points: Sequence[Point]) -> Validity:
-    """What could make the curve say something else; a published file is compared with a version of one's own."""
-    own = None
-    if behaviour is not None and dataset.manifest is None and dataset.root is not None:
-        own = store.newest_version(behaviour.name, dataset.root)
-    return validity.examine(
-        validity.Examined(
-            items=dataset.items,
-            points=points,
-            answers={point.label: store.read_answers(dataset, point) for point in points},
-            behaviour=behaviour,
-            manifest=dataset.manifest,
-            probes=store.read_probes(dataset),
-            version=own.label if own else None,
-            theirs=store.read_points(own) if own else (),
-        )
-    )
 
 
 def _vectors(dataset: store.Dataset, embedder: EmbeddingModel) -> np.ndarray:
@@ -377,6 +360,25 @@ def _agreement(dataset: store.Dataset, report: Report) -> Agreement | None:
             for point in report.points
             if point.variant is None and (answers := store.read_answers(dataset, point))
         }
+    )
+
+
+def _validity(dataset: store.Dataset, behaviour: Behaviour | None, points: Sequence[Point]) -> Validity:
+    """What could make the curve say something else; a published file is compared with a version of one's own."""
+    own = None
+    if behaviour is not None and dataset.manifest is None and dataset.root is not None:
+        own = store.newest_version(behaviour.name, dataset.root)
+    return validity.examine(
+        validity.Examined(
+            items=dataset.items,
+            points=points,
+            answers={point.label: store.read_answers(dataset, point) for point in points},
+            behaviour=behaviour,
+            manifest=dataset.manifest,
+            probes=store.read_probes(dataset),
+            version=own.label if own else None,
+            theirs=store.read_points(own) if own else (),
+        )
     )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.budget import dollars
 from pipeline.ladders import Ladder, Rung, with_published
+from pipeline.planning import LEAST_SIZES, Option, Outlook
+from pipeline.schema import Behaviour
+from pipeline.store import Dataset
 from pipeline.telling import rendered
 
 AXES = {
@@ -75,6 +80,61 @@ def ladders_text(ladders: Sequence[Ladder], width: int) -> str:
         cells = (each.name, str(len(each.models)), AXES[each.axis].partition(",")[0], *ends, each.description)
         table.add_row(*map(Text, cells))
     return rendered(table, width)
+
+
+def plan_text(outlook: Outlook, behaviour: Behaviour, dataset: Dataset | None, width: int) -> str:
+    """A plan: for each way the number of items that is enough, or the largest that was tried; what is cheapest."""
+    unit = "points a decade" if outlook.shape == "line" else "points of depth"
+    head = (
+        f"{dataset.label if dataset else behaviour.description}: {outlook.effect:+g} {unit}, to be found with a power "
+        f"of {outlook.wanted:g} beside a scatter of {outlook.between_sd:g} points between models"
+    )
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    titles = ("", "ladder", "sizes", "from", "to", "items", "power", "calls", "tokens", "compute", "cost")
+    for title in titles:
+        table.add_column(title, justify="left" if title in ("", "ladder") else "right", overflow="fold")
+    last = {tuple(each.models): each for each in outlook.options}
+    for option in last.values():
+        table.add_row(*map(Text, ("->" if option == outlook.chosen else "", *_cells(option))))
+    return "\n".join([head, ""]) + rendered(table, width) + _in_words(outlook, behaviour, dataset) + "\n"
+
+
+def _cells(option: Option) -> tuple[str, ...]:
+    places, whole = sorted(set(option.places)), " + ".join(option.ladders)
+    return (
+        f"{whole} x {option.families}" if option.families > len(option.ladders) else whole,
+        str(len(places)),
+        short(places[0]),
+        short(places[-1]),
+        f"{option.items:,}",
+        "none" if len(places) < LEAST_SIZES else f"{option.power:.2f}",
+        f"{option.calls:,}",
+        short(option.tokens),
+        _compute(option.compute),
+        "unknown" if option.cost is None else "free" if option.cost == 0 else dollars(option.cost),
+    )
+
+
+def _compute(operations: float) -> str:
+    return f"{operations / 1e15:,.3g} PFLOP" if operations else ""
+
+
+def _in_words(outlook: Outlook, behaviour: Behaviour, dataset: Dataset | None) -> str:
+    option = outlook.chosen
+    if option is None:
+        few = all(len(set(each.places)) < LEAST_SIZES for each in outlook.options)
+        why = f"fewer than {LEAST_SIZES} sizes of a family decide nothing" if few else "none of these reaches it"
+        return f"{why}; {outlook.advice}"
+    lines = [f"cheapest: {' + '.join(option.ladders)}, {len(set(option.places))} sizes, {option.items:,} items"]
+    if dataset is None:
+        written = ["mwe", "generate", behaviour.description, "--name", behaviour.name, "-n", str(option.items)]
+        lines.append(f"next:     {shlex.join(written)}")
+    label = dataset.label if dataset and dataset.manifest else str(dataset.path) if dataset else behaviour.name
+    whole = option.is_whole and len(option.ladders) == 1
+    asked = ["--ladder", option.ladders[0]] if whole else ["--models", ",".join(option.models)]
+    run = shlex.join(["mwe", "run", label, *asked, "-n", str(option.items)])
+    lines.append(f"{'next:' if dataset else '':10}{run}")
+    return "\n".join(lines)
 
 
 _NUMBERS = {"parameters", "active", "training tokens", "value"}

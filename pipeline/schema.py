@@ -569,24 +569,38 @@ class ReportedPoint(Point):
     """All of them; the one above is the first."""
 
 
+class OrderTest(Record):
+    """Jonckheere and Terpstra's test for an order without distances; with one model a place it is Kendall's."""
+
+    verdict: Literal["rises", "falls", "undecided"]
+    statistic: float
+    """Kendall's tau-b between place and score, in -1..1."""
+    p_value: float
+    smallest_p: float
+    """The p of perfect order: where it is above .05, these places cannot show any."""
+    change: float
+    """Score of the last place less that of the first, in points."""
+    places: int
+    needs: str | None
+
+
 class AlongAxis(Record):
-    """What happens to the score along an axis other than size."""
+    """What happens to the score along an axis other than size: of one family, or of all for types of models."""
 
     axis: Axis
     models: list[str]
     """Labels of the points, in order along the axis."""
     values: list[float]
     """Where they lie."""
+    scores: list[float]
     trend: Trend | None
-    """Along the logarithm of a numeric axis; None where only the order is known."""
+    """Along the logarithm of a numeric axis; None where only the order is known, or nothing is to be tested."""
     left_out: list[str]
-    """What a logarithmic axis has no place for, or what is not fit for the test, each with its reason."""
-    order_statistic: float | None
-    """Spearman's rank correlation of place and score; None below three places."""
-    order_p: float | None
-    """Its two-sided p under permutation of the scores over the places."""
-    order_smallest_p: float | None
-    """The smallest p that so many places can reach: above .05 no order can be shown by these."""
+    """What the trend's test leaves out, each with its reason."""
+    order: OrderTest | None
+    """Whether scores go with the order of the places; None where that says nothing."""
+    note: str
+    """What one must know before believing either."""
 
 
 class Shift(Record):
@@ -613,6 +627,41 @@ class Shift(Record):
     """Mean over items of KL(after || before) of matching against other answer, in nats."""
     kl_bound: float | None
     """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
+
+
+class Preregistration(Record):
+    """preregistration-HASH.json: what is going to be asked and tested, written down before it is."""
+
+    behaviour: Behaviour
+    """With `undesired`, which way is worse."""
+    ladders: list[str]
+    models: list[str]
+    """Labels, in order."""
+    axis: Axis
+    items: int
+    effect: float
+    """Points a decade that should be found (of a line), points of depth (of a U)."""
+    shape: Literal["line", "U"]
+    between_sd: float
+    """Scatter of models around the trend that the power is reckoned with, in points."""
+    wanted_power: float
+    power: float
+    test: dict[str, Any]
+    """What the verdict goes by: error budget, levels of slope and curvature, smallest change, sizes needed."""
+    seed: int
+    created_at: str
+    program_version: str
+    sha256: str = ""
+    """Of the canonical JSON of all the rest."""
+
+
+class Registered(Record):
+    """A pre-registration as a report quotes it."""
+
+    file: str
+    registration: Preregistration
+    deviations: list[str]
+    """In what the results differ from it; none where they are as registered."""
 
 
 class Figure(Record):
@@ -767,7 +816,10 @@ class Report(Record):
     """The trends along axes other than size, one an axis and family."""
     shifts: list[Shift] = []
     """What quantisation or a variant alone does, wherever two points show it."""
+    preregistrations: list[Registered] = []
+    """Those that fit the dataset by its behaviour, oldest first."""
     validity: Validity | None = None
+    """What could make the curve say something else than it seems to."""
 
 
 class Calls(Record):

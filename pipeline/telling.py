@@ -269,9 +269,9 @@ def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
         )
     for sentence in _label_accuracy(report):
         progress.note(sentence)
-    from pipeline.report.beside import sentences
+    from pipeline.report.beside import registrations, sentences
 
-    for sentence in sentences(report):
+    for sentence in (*sentences(report), *registrations(report)):
         progress.note(sentence)
     trend = report.trend
     slope = (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.flow import Cast
     from pipeline.generation.recipe import Recipe
     from pipeline.ladders import Rung
+    from pipeline.planning import Aim, Outlook
     from pipeline.ports import Filter, Probe, Progress, Provider, Screening
     from pipeline.prices import OwnPrice
     from pipeline.probing import Asking
@@ -100,6 +101,24 @@ def behaviours_of(
                 f"{dataset.label}: neither comprehension nor controls are asked: {error}; --behaviour says it"
             )
     return found
+
+
+def planned_for(
+    what: str | None,
+    source: Path | None,
+    name: str | None,
+    subject: str | None,
+    format: str,
+    undesired: str | None,
+    generated: Path | None,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Behaviour, Dataset | None]:
+    """What a plan is for: a dataset that is there, or a behaviour that is still to be written for."""
+    if what is not None and source is None and not any(c.isspace() for c in what):
+        found = find(what, generated, settings, None, progress)
+        return behaviour_of(found, None, subject, undesired, progress), found
+    return behaviour_from(what, source, name, subject, format, undesired), None
 
 
 def find(reference: str, generated: Path | None, settings: Settings, out: Path | None, progress: Progress) -> Dataset:
@@ -474,6 +493,47 @@ class Connections:
         if self.purse.ceiling is not None and estimate.unknown:
             raise UsageError(_how_to_price(estimate.unknown))
         self.purse.expected = estimate.expected_by_task()
+
+
+def outlook(
+    aim: Aim,
+    behaviour: Behaviour,
+    dataset: Dataset | None,
+    ladders: Sequence[str] | None,
+    n: int | None,
+    connections: Connections,
+    writers: tuple[str | None, str | None],
+    settings: Settings,
+    progress: Progress,
+) -> Outlook:
+    """Ways to find an effect, with their power and cost. `writers` are the generator and the judge, if named."""
+    from pipeline import estimate, planning
+    from pipeline.generation.recipe import Recipe
+    from pipeline.ladders import read_ladder
+
+    climbed = [read_ladder(each) for each in ladders] if ladders else planning.usual_ladders()
+    items = dataset.items if dataset else estimate.invented_items(behaviour, 2 * planning.COUNTED)
+    found = [
+        climb
+        for each in climbed
+        for climb in planning.climbs(each, items, connections.unloaded_subjects, whole=not ladders)
+    ]
+
+    def expected(number: int) -> Estimate:
+        cast = connections.cast(settings, *writers, unloaded=True)
+        recipe = Recipe(n=number, seed=aim.seed)
+        return estimate.of_generation(behaviour, cast.generator, cast.judge, cast.embedder, recipe, reward=cast.reward)
+
+    at_start = planning.of_writing(expected) if dataset is None else lambda number: planning.Spending()
+    numbers = planning.numbers_of_items(n, len(dataset.items) if dataset else None)
+    return planning.look(
+        aim,
+        found,
+        numbers,
+        at_start,
+        lambda done, total: progress.update("simulating ladders", done, total),
+        together=bool(ladders) and len(climbed) > 1,
+    )
 
 
 def _how_to_price(names: Sequence[str]) -> str:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.schema import AlongAxis, Report, Shift
+from collections.abc import Iterator
 
-CLIMBS = {
-    "parameters": "parameters",
-    "training_tokens": "training tokens",
-    "rl_steps": "RL steps",
-    "steps": "training steps",
-    "best_of": "replies to choose from",
-    "order": "places in the order",
-    "type": "types of model",
-}
-"""What grows along an axis, as a decade or a step of it is called."""
+from pipeline.report.facts import GROWS
+from pipeline.schema import AlongAxis, Registered, Report, Shift
 
 
 def sentences(report: Report) -> list[str]:
@@ -21,26 +13,41 @@ def sentences(report: Report) -> list[str]:
     return [*map(_of_axis, report.along), *map(_of_shift, report.shifts)]
 
 
+def registrations(report: Report) -> list[str]:
+    """A sentence or two for each pre-registration: what it says, and what deviates from it."""
+    return [_registered(each) for each in report.preregistrations]
+
+
+def _registered(each: Registered) -> str:
+    said = each.registration
+    unit = "points a decade" if said.shape == "line" else "points of depth"
+    what = (
+        f"Pre-registered on {said.created_at} ({each.file}, {said.sha256[:8]}): {said.effect:+g} {unit} on "
+        f"{' + '.join(said.ladders)}, {len(said.models)} models, {said.items:,} items, power {said.power:.2f}, "
+        f"undesired {said.behaviour.undesired!r}, slope at the level {said.test.get('slope_level', 0):.3f}"
+    )
+    return f"{what}. Deviations: {'; '.join(each.deviations)}." if each.deviations else f"{what}. Nothing deviates."
+
+
 def _of_axis(along: AlongAxis) -> str:
-    said = [f"Over {len(along.models)} {CLIMBS[along.axis]} ({_named(along)})"]
-    trend = along.trend
+    ends = f"{along.models[0]} ({100 * along.scores[0]:.1f} %) to {along.models[-1]} ({100 * along.scores[-1]:.1f} %)"
+    said = [f"Along {GROWS[along.axis]}, {len(along.models)} models, {ends}:", *_tested(along)]
+    left = f" Not in the trend: {'; '.join(along.left_out)}." if along.left_out else ""
+    return f"{' '.join(said)}{left} {along.note[0].upper()}{along.note[1:]}."
+
+
+def _tested(along: AlongAxis) -> Iterator[str]:
+    """What the tests say; nothing where nothing is tested."""
+    trend, order = along.trend, along.order
     if trend is not None and trend.slope_points_per_decade is not None:
         ends = "" if trend.slope_low is None else f" [{trend.slope_low:+.1f}, {trend.slope_high:+.1f}]"
-        said.append(f"the trend is {trend.verdict}, {trend.slope_points_per_decade:+.1f} points a decade{ends}")
-    if along.order_p is not None and along.order_statistic is not None:
-        said.append(
-            f"the rank correlation of order and score is {along.order_statistic:+.2f} (p {along.order_p:.3f}; so few "
-            f"places reach {along.order_smallest_p:.3g} at the least)"
+        yield f"the trend is {trend.verdict}, {trend.slope_points_per_decade:+.1f} points a decade{ends}."
+    if order is not None:
+        verdict = "is undecided" if order.verdict == "undecided" else order.verdict
+        yield (
+            f"By ranks it {verdict} (tau {order.statistic:+.2f}, "
+            f"p {order.p_value:.3f}; perfect order would have {order.smallest_p:.3f})."
         )
-    if len(said) == 1:
-        said.append("there are too few places for a test")
-    left = f" Not in the fit: {'; '.join(along.left_out)}." if along.left_out else ""
-    return f"{said[0]}, {', and '.join(said[1:])}.{left}"
-
-
-def _named(along: AlongAxis) -> str:
-    first, last = along.models[0], along.models[-1]
-    return first if first == last else f"{first} to {last}"
 
 
 def _of_shift(each: Shift) -> str:

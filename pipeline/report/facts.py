@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 
 from pipeline.report.figures import ProbeTable
-from pipeline.scaling.trend import trend
+from pipeline.scaling.axes import along, on_size
+from pipeline.scaling.trend import inverse_scaling, trend
 from pipeline.schema import (
+    Axis,
     Behaviour,
     Correction,
     Item,
     LabelFigures,
     Manifest,
     Point,
+    Registered,
     RejectedItem,
     Report,
     ReportedPoint,
@@ -30,6 +33,17 @@ from pipeline.schema import (
     Shift,
     Validity,
 )
+
+GROWS: dict[Axis, str] = {
+    "parameters": "size",
+    "training_tokens": "training tokens",
+    "rl_steps": "RL steps",
+    "steps": "training steps",
+    "best_of": "the number of replies to choose from",
+    "order": "the place in the order",
+    "type": "the type of model",
+}
+"""What grows along an axis, in a sentence."""
 
 SAMPLE, WEAKEST, REJECTED = 10, 5, 8
 """How many items of each sort the page shows."""
@@ -61,6 +75,8 @@ class ReportInput:
     """What was asked beside the items, a table a probe."""
     shifts: Sequence[Shift] = ()
     """What quantisation or a variant alone does."""
+    preregistrations: Sequence[Registered] = ()
+    """What was written down before, with what deviates from it."""
     validity: Validity | None = None
     """What could make the curve say something else than it seems to."""
     commands: Sequence[str] = ()
@@ -76,9 +92,11 @@ def build(given: ReportInput) -> Report:
     lacks, the behaviour would score if the judge's confidence is right. None where no item was judged.
     """
     points = sorted(given.points, key=_place)
-    found, inverse = trend(
-        [point for point in points if point.axis is None], given.behaviour.undesired if given.behaviour else "neither"
-    )
+    undesired, others = given.behaviour.undesired if given.behaviour else "neither", along(points)
+    found, inverse = trend(on_size(points), undesired)
+    first = next((each for each in others if each.trend), None) if not on_size(points) else None
+    if first is not None and first.trend is not None:
+        found, inverse = first.trend, inverse_scaling(first.trend.verdict, undesired, first.trend.mechanism)
     confidences = [item.label_confidence for item in given.items if item.label_confidence is not None]
     ceiling = fmean(confidences) if confidences else None
     return Report(
@@ -91,7 +109,10 @@ def build(given: ReportInput) -> Report:
         ceiling=ceiling,
         label_accuracy=label_accuracy(given.spot_checks),
         spot_checks=list(given.spot_checks),
+        axis=first.axis if first else "parameters",
+        along=others,
         shifts=list(given.shifts),
+        preregistrations=list(given.preregistrations),
         validity=given.validity,
     )
 
@@ -126,13 +147,14 @@ def label_accuracy(spot_checks: Sequence[LabelFigures]) -> SampledRate | None:
 
 def headline(report: Report) -> str:
     """The verdict in a sentence."""
+    size = GROWS[report.axis]
     ways = {
-        "rises": "The score rises with size",
-        "falls": "The score falls with size",
-        "flat": f"The score is flat over the sizes: it changes by less than {report.trend.margin:g} points",
-        "U": "The score falls and then rises with size",
-        "inverted U": "The score rises and then falls with size",
-        "undecided": "Undecided: these models do not tell whether the score changes with size",
+        "rises": f"The score rises with {size}",
+        "falls": f"The score falls with {size}",
+        "flat": f"The score is flat over the range of {size}: it changes by less than {report.trend.margin:g} points",
+        "U": f"The score falls and then rises with {size}",
+        "inverted U": f"The score rises and then falls with {size}",
+        "undecided": f"Undecided: these models do not tell whether the score changes with {size}",
     }
     said = ways[report.trend.verdict]
     if report.inverse_scaling and report.behaviour:

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.report import facts
-from pipeline.report.beside import sentences
+from pipeline.report.beside import registrations, sentences
 from pipeline.report.figures import figure, figures_of, percent, points_of, signed
 from pipeline.report.interactive import inline, policy, script
 from pipeline.report.series import short_size
@@ -41,6 +41,7 @@ def render(report: Report, given: facts.ReportInput, svg: bytes, items_map: byte
         plot=inline(svg, tips(report.points), _PLOT),
         items_map=None if items_map is None else inline(items_map, facts.item_tips(given), _MAP),
         beside=sentences(report),
+        registrations=registrations(report),
         sample=facts.sample(given.items, given.seed),
         weakest=facts.weakest(given.items),
         rejected=facts.rejected_examples(given.rejected, given.seed),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.report.canvas import COLUMN, FAINT, LINE, PAGE, SOFT, DirectLabel, name_directly, picture, place
-from pipeline.report.facts import visible
+from pipeline.report.facts import GROWS, visible
 from pipeline.report.figures import wordings
 from pipeline.report.marks import CONTROLS, belong, draw_series
 from pipeline.report.series import Series, is_hollow, legible, series, short_size
@@ -188,7 +188,7 @@ def _title(report: Report) -> str:
 
 def _subtitle(report: Report) -> str:
     trend, counts = report.trend, sorted({point.n for point in report.points})
-    said = f"Trend with size: {trend.verdict}"
+    said = f"Trend with {GROWS[report.axis]}: {trend.verdict}"
     if trend.verdict != "undecided" and trend.slope_low is not None and trend.slope_high is not None:
         said += f", {trend.slope_points_per_decade:+.1f} points a decade"
         said += f" ({trend.slope_low:+.1f} to {trend.slope_high:+.1f})"
