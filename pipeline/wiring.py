@@ -340,6 +340,7 @@ class Connections:
         judge: str | None,
         reward_model: str | None = None,
         unloaded: bool = False,
+        also: str | None = None,
     ) -> Cast:
         """Every role's model, as given, else as the settings say; `unloaded` to reckon with."""
         from pipeline.flow import Cast
@@ -351,6 +352,7 @@ class Connections:
             judge=make(judge or settings.judge),
             embedder=make(settings.embedder) if settings.embedder else None,
             reward=make(reward) if reward else None,
+            also_generator=make(also) if also else None,
         )
 
     def embedder(self, settings: Settings) -> StoredModel:
