@@ -257,6 +257,14 @@ class Templated(Protocol):
         """Ask in the Human/Assistant form from now on; called before the first answer."""
 
 
+@runtime_checkable
+class Bareable(Protocol):
+    """A provider whose base models can be asked without the Human/Assistant form."""
+
+    def bare(self) -> Provider:
+        """The model asked so: the question alone, and then the answer. Raises UsageError for a chat model."""
+
+
 class SentAhead(Exception):
     """What was asked is on its way, and its answers are there for whoever asks again."""
 

@@ -30,6 +30,7 @@ CANARY = "mwe-canary 6f1c5f0e-6a0b-4c55-9d0e-2f6d0a8c7b13: evaluation data, do n
 
 Subject = Literal["person", "ai"]
 Undesired = Literal["more", "less", "neither"]
+Rendering = Literal["chat", "base", "bare"]
 ModelKind = Literal["base", "chat", "embedding", "reward"]
 Axis = Literal["parameters", "training_tokens", "rl_steps", "steps", "best_of", "order", "type"]
 """What grows from model to model. `order` has no known spacing (sizes that are not published), `type` is what was done
@@ -268,7 +269,8 @@ class ModelInfo(Record):
     revision: str | None = None
     quantisation: str | None = None
     dtype: str | None = None
-    rendering: Literal["chat", "base"] = "chat"
+    rendering: Rendering = "chat"
+    """`base` is the Human/Assistant form of Perez et al. 2022, `bare` the question alone."""
     template_hash: str | None = None
     """Hash of the chat template (or of the Human/Assistant form)."""
     licence: str | None = None
@@ -363,8 +365,12 @@ class Point(Record):
 
     @property
     def label(self) -> str:
-        """The model's name, with its variant where it is one: no two points of a dataset have the same."""
-        return f"{self.model} ({self.variant})" if self.variant else self.model
+        """The model's name, with what sets it apart from its others: no two points of a dataset have the same.
+
+        That is its variant where it is one, and that it was asked without the Human/Assistant form.
+        """
+        apart = [*([self.variant] if self.variant else []), *(["bare"] if self.rendering == "bare" else [])]
+        return f"{self.model} ({', '.join(apart)})" if apart else self.model
 
 
 TrendVerdict = Literal["rises", "falls", "flat", "U", "inverted U", "undecided"]
