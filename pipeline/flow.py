@@ -27,7 +27,7 @@ import numpy as np
 from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
-from pipeline import plugins, probing, store, training
+from pipeline import plugins, probing, store, training, writers
 from pipeline.audit import polarity
 from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
@@ -67,6 +67,13 @@ class Cast:
     judge: StoredModel
     embedder: StoredModel | None
     reward: StoredModel | None = None
+    also_generator: StoredModel | None = None
+    """Writes half of the items, if there are two writers."""
+
+    @property
+    def writers(self) -> list[StoredModel]:
+        """One generator or two."""
+        return [self.generator, *([self.also_generator] if self.also_generator else [])]
 
     def screening(self, behaviour: Behaviour) -> Screening:
         """What filters need to know and may use."""
@@ -130,8 +137,9 @@ def generate(
 ) -> Generated:
     """Write, screen, publish. `expected` is the estimate that was made before, for the manifest."""
     filters = load_filters(usual_filters(cast.reward is not None))
-    written = writing.generate(behaviour, cast.generator, cast.screening(behaviour), filters, recipe, progress)
+    written = writers.write(behaviour, cast.writers, cast.screening(behaviour), filters, recipe, progress)
     roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder, "reward": cast.reward}
+    roles["also_generator"] = cast.also_generator
     models = {role: model for role, model in roles.items() if model is not None}
     calls = total_calls(list(models.values()))
     if not written.kept:
@@ -145,7 +153,7 @@ def generate(
         counts=written.counts,
         models=models,
         calls=calls,
-        settings={"generator": writing.settings(written.recipe, form)},
+        settings=dict.fromkeys(("generator", "also_generator"), writing.settings(written.recipe, form)),
         filters=[*filters, written.balance] if written.balance else filters,
         templates=writing.templates(written.recipe, form),
         seed=recipe.seed,

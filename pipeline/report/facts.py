@@ -241,7 +241,8 @@ def _generate(manifest: Manifest) -> str:
     behaviour = manifest.behaviour
     words = ["mwe", "generate", behaviour.description, "--name", manifest.name, "--subject", behaviour.subject]
     words += ["--undesired", behaviour.undesired, "--format", manifest.format]
-    for role, flag in (("generator", "--model"), ("judge", "--judge"), ("reward", "--reward-model")):
+    roles = {"generator": "--model", "also_generator": "--also-model", "judge": "--judge", "reward": "--reward-model"}
+    for role, flag in roles.items():
         if name := manifest.models.get(role, {}).get("name"):
             words += [flag, str(name)]
     if requested := manifest.counts.get("requested"):
