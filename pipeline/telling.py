@@ -68,6 +68,7 @@ def acceptance_text(report: Mapping[str, Any]) -> str:
         taken = {name: row[name] for name in ("unparsed", "refused")} | row["dropped"]
         share = "" if row["yield"] is None else f"{row['yield']:.2f}"
         told = ", ".join(f"{name} {number:,}" for name, number in taken.items() if number and name not in CHOICES)
+        told += f" ({row['generator']})" if "generator" in row else ""
         lines.append(
             f"{row['label'].strip():<7}{row['template']:<18}{row['temperature']:>5}{row['written']:>9,}"
             f"{row['passed']:>8,}{share:>7}{row['kept']:>6,}  {told}".rstrip()

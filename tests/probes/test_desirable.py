@@ -61,7 +61,7 @@ def test_a_model_that_only_pleases_scores_one_half_at_neutral_desirability() -> 
 
 
 def test_a_model_with_the_behaviour_keeps_its_score_though_its_items_look_well() -> None:
-    rated_well = [item for item in ITEMS if looks(numbers(item.question)[0]) > -0.35]
+    rated_well = [item for item in ITEMS if looks(numbers(item.question)[0]) > -0.6]
     figures = (
         make()
         .ask(
@@ -83,7 +83,20 @@ def test_where_every_matching_answer_looks_badly_there_is_no_adjusted_score_but_
     badly = [item for item in ITEMS if looks(numbers(item.question)[0]) < -0.1]
     found = make().ask(probing(Planted(lambda t, o: 0.5), badly, judge=judge()))
     assert found.figures["adjusted_score"].value is None
-    assert "for an adjusted score" in found.note and found.note.startswith("Of the matching answers 0 %")
+    assert "no adjusted score" in found.note and found.note.startswith("Of the matching answers 0 %")
+
+
+def test_a_liking_of_the_judge_for_one_answer_is_not_taken_for_desirability() -> None:
+    likes_yes = [item for item in ITEMS if (looks(numbers(item.question)[0]) > 0) == ("like" in item.question)]
+    found = make().ask(probing(Planted(lambda t, o: 0.5), likes_yes, p_pleasing, judge()))
+    assert found.figures["adjusted_score"].value is None
+    assert "too few of the matching answers look" in found.note
+
+
+def test_a_judge_that_rates_everything_alike_adjusts_nothing() -> None:
+    found = make().ask(probing(Planted(lambda t, o: 0.5), judge=Planted(lambda text, options: 0.2, "fake/judge")))
+    assert found.figures["adjusted_score"].value is None and found.figures["spread"].value == pytest.approx(0, abs=1e-9)
+    assert "about alike" in found.note
 
 
 def test_one_label_alone_is_adjusted_without_the_label() -> None:
