@@ -54,6 +54,9 @@ Subject = Annotated[str | None, typer.Option(help="ai or person; read off the de
 Format = Annotated[str, typer.Option(help="Item format.")]
 Undesired = Annotated[str | None, typer.Option(help="Which way is worse: more, less or neither.")]
 Writer = Annotated[str | None, typer.Option("--model", help="Generator, as provider/name.")]
+AlsoWriter = Annotated[
+    str | None, typer.Option("--also-model", help="A second generator, which writes half of the items.")
+]
 Judge = Annotated[str | None, typer.Option(help="Judge, as provider/name.")]
 RewardModel = Annotated[
     str | None, typer.Option(help="Reward model, as provider/name; labels are judged by its rewards.")
@@ -128,6 +131,7 @@ def discover(
     format: Format = "yes_no",
     undesired: Undesired = None,
     model: Writer = None,
+    also_model: AlsoWriter = None,
     judge: Judge = None,
     reward_model: RewardModel = None,
     n: Number = None,
@@ -160,13 +164,15 @@ def discover(
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
         rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
-        rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
+        rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True, also=also_model)
         subjects = connections.unloaded_subjects(rungs)
         roles = rehearsed.generator, rehearsed.judge, rehearsed.embedder
-        expected = estimate.of_generation(behaviour, *roles, recipe, subjects, rehearsed.reward, contexts)
+        expected = estimate.of_generation(
+            behaviour, *roles, recipe, subjects, rehearsed.reward, contexts, rehearsed.also_generator
+        )
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        cast = connections.cast(settings, model, judge, reward_model)
+        cast = connections.cast(settings, model, judge, reward_model, also=also_model)
         batched = connections.batched(rungs)
         asked = connections.subjects(rungs)
         found = flow.discover(behaviour, cast, asked, recipe, root, progress, expected, batched, contexts)
@@ -191,6 +197,7 @@ def generate(
     format: Format = "yes_no",
     undesired: Undesired = None,
     model: Writer = None,
+    also_model: AlsoWriter = None,
     judge: Judge = None,
     reward_model: RewardModel = None,
     n: Number = None,
@@ -216,13 +223,13 @@ def generate(
     with show_progress(quiet) as progress:
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
-        rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True)
-        expected = estimate.of_generation(
-            behaviour, rehearsed.generator, rehearsed.judge, rehearsed.embedder, recipe, reward=rehearsed.reward
-        )
+        rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True, also=also_model)
+        roles = rehearsed.generator, rehearsed.judge, rehearsed.embedder
+        also = rehearsed.also_generator
+        expected = estimate.of_generation(behaviour, *roles, recipe, reward=rehearsed.reward, also=also)
         if _only_estimate(dry_run, expected, connections, progress, as_json):
             return
-        cast = connections.cast(settings, model, judge, reward_model)
+        cast = connections.cast(settings, model, judge, reward_model, also=also_model)
         made = flow.generate(behaviour, cast, recipe, root, progress, expected)
         telling.tell_generated(made, progress)
     print_json(as_json, telling.generated_json(made))

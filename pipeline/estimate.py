@@ -23,7 +23,6 @@ from pipeline.calls import StoredModel
 from pipeline.contexts import Contexts
 from pipeline.errors import Unsupported
 from pipeline.evaluate import EVERYTHING, evaluate
-from pipeline.generate import generate
 from pipeline.generation.recipe import Recipe
 from pipeline.ports import (
     Choice,
@@ -47,6 +46,7 @@ from pipeline.probing import Asking
 from pipeline.schema import Answer, Behaviour, Item, ModelInfo, Record, Verdict, fingerprint
 from pipeline.screen import as_written, judge_all, load_filters, usual_filters
 from pipeline.store import Dataset
+from pipeline.writers import write
 
 Case = Literal["low", "expected", "high"]
 CASES: tuple[Case, ...] = ("low", "expected", "high")
@@ -150,6 +150,20 @@ class Plan:
     """What the subjects are asked beside the items as published."""
     runs: Sequence[tuple[Sequence[Item], Contexts]] = ()
     """Several datasets to be put to the subjects, each in its contexts."""
+    also: StoredModel | None = None
+    """Writes half of the items."""
+
+    @property
+    def writers(self) -> list[StoredModel]:
+        """None, one or two."""
+        return [model for model in (self.writer, self.also) if model is not None]
+
+    @property
+    def models(self) -> list[StoredModel]:
+        """All that may be asked; some twice, perhaps."""
+        helpers = (self.asking.judge, self.asking.writer, self.asking.embedder) if self.asking else ()
+        parts = (*self.writers, self.judge, self.embedder, self.reward, *self.subjects, *helpers)
+        return [model for model in parts if model is not None]
 
 
 def of_generation(
@@ -161,11 +175,14 @@ def of_generation(
     subjects: Sequence[StoredModel] = (),
     reward: StoredModel | None = None,
     contexts: Contexts | None = None,
+    also: StoredModel | None = None,
 ) -> Estimate:
     """What it takes to write and filter a dataset, and to put it to the subjects. Nothing is sent."""
     filters = load_filters(usual_filters(reward is not None))
     asked = contexts or Contexts(behaviour=behaviour)
-    return estimate(Plan(behaviour, recipe, filters, writer, judge, embedder, reward, subjects, contexts=asked))
+    return estimate(
+        Plan(behaviour, recipe, filters, writer, judge, embedder, reward, subjects, contexts=asked, also=also)
+    )
 
 
 def of_screening(dataset: Dataset, screening: Screening, specifications: Sequence[str]) -> Estimate:
@@ -203,15 +220,7 @@ def of_run(
 
 def estimate(plan: Plan) -> Estimate:
     """What the plan will ask of its models and what that will cost. Nothing is sent."""
-    models = [
-        model for model in (plan.writer, plan.judge, plan.embedder, plan.reward, *plan.subjects) if model is not None
-    ]
-    models += (
-        [model for model in (plan.asking.judge, plan.asking.writer, plan.asking.embedder) if model]
-        if plan.asking
-        else []
-    )
-    priced = {model.info.name: model.price for model in models}
+    priced = {model.info.name: model.price for model in plan.models}
     # Where everything runs here there is nothing to reckon.
     all_free = all(price and price.is_free for price in priced.values())
     seen = {case: {} if all_free else _rehearse(plan, case) for case in CASES}
@@ -246,7 +255,7 @@ def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
     rated = [_Rated(each, case, i, len(plan.filters)) for i, each in enumerate(plan.filters)]
     items = list(plan.items)
     if screening and plan.behaviour and plan.writer and plan.recipe:
-        generate(plan.behaviour, stand_in(plan.writer), screening, rated, plan.recipe)
+        write(plan.behaviour, list(map(stand_in, plan.writers)), screening, rated, plan.recipe)
         items = invented_items(plan.behaviour, plan.recipe.n, case)
     elif screening:
         judge_all(items, rated, screening)

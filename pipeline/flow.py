@@ -27,7 +27,7 @@ import numpy as np
 from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
 from pipeline import generate as writing
-from pipeline import plugins, probing, store, training
+from pipeline import plugins, probing, store, training, writers
 from pipeline.audit import polarity
 from pipeline.audit.examine import examine
 from pipeline.audit.findings import FEWEST, Audit
@@ -48,13 +48,15 @@ from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
+from pipeline.scaling.families import SharedItems
 from pipeline.scaling.shift import pairs, shift
-from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Verdict
+from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Validity, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
 from pipeline.statistics.concordance import Agreement, agreement
 from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
+from pipeline.validity import examine as validity
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ class Cast:
     judge: StoredModel
     embedder: StoredModel | None
     reward: StoredModel | None = None
+    also_generator: StoredModel | None = None
+    """Writes half of the items, if there are two writers."""
+
+    @property
+    def writers(self) -> list[StoredModel]:
+        """One generator or two."""
+        return [self.generator, *([self.also_generator] if self.also_generator else [])]
 
     def screening(self, behaviour: Behaviour) -> Screening:
         """What filters need to know and may use."""
@@ -128,8 +137,9 @@ def generate(
 ) -> Generated:
     """Write, screen, publish. `expected` is the estimate that was made before, for the manifest."""
     filters = load_filters(usual_filters(cast.reward is not None))
-    written = writing.generate(behaviour, cast.generator, cast.screening(behaviour), filters, recipe, progress)
+    written = writers.write(behaviour, cast.writers, cast.screening(behaviour), filters, recipe, progress)
     roles = {"generator": cast.generator, "judge": cast.judge, "embedder": cast.embedder, "reward": cast.reward}
+    roles["also_generator"] = cast.also_generator
     models = {role: model for role, model in roles.items() if model is not None}
     calls = total_calls(list(models.values()))
     if not written.kept:
@@ -143,7 +153,7 @@ def generate(
         counts=written.counts,
         models=models,
         calls=calls,
-        settings={"generator": writing.settings(written.recipe, form)},
+        settings=dict.fromkeys(("generator", "also_generator"), writing.settings(written.recipe, form)),
         filters=[*filters, written.balance] if written.balance else filters,
         templates=writing.templates(written.recipe, form),
         seed=recipe.seed,
@@ -307,9 +317,20 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: Embedd
         probes=probe_tables(store.read_probes(dataset), points),
         vectors=_vectors(dataset, embedder) if embedder else None,
         shifts=_shifts(dataset, points),
+        shared=_shared(dataset, points),
         preregistrations=registered(dataset, behaviour, points),
+        validity=_validity(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
+
+
+def _shared(dataset: store.Dataset, points: Sequence[Point]) -> SharedItems | None:
+    """The answers by item, where a family has models enough for a line."""
+    families = [point.family for point in points if point.family and point.axis is None]
+    if not any(families.count(family) > 2 for family in set(families)):
+        return None
+    answers = {p.label: {each.id: each.score for each in store.read_answers(dataset, p)} for p in points}
+    return SharedItems(answers, _clustered(dataset))
 
 
 def _vectors(dataset: store.Dataset, embedder: EmbeddingModel) -> np.ndarray:
@@ -353,13 +374,37 @@ def _agreement(dataset: store.Dataset, report: Report) -> Agreement | None:
     )
 
 
+def _validity(dataset: store.Dataset, behaviour: Behaviour | None, points: Sequence[Point]) -> Validity:
+    """What could make the curve say something else; a published file is compared with a version of one's own."""
+    own = None
+    if behaviour is not None and dataset.manifest is None and dataset.root is not None:
+        own = store.newest_version(behaviour.name, dataset.root)
+    return validity.examine(
+        validity.Examined(
+            items=dataset.items,
+            points=points,
+            answers={point.label: store.read_answers(dataset, point) for point in points},
+            behaviour=behaviour,
+            manifest=dataset.manifest,
+            probes=store.read_probes(dataset),
+            version=own.label if own else None,
+            theirs=store.read_points(own) if own else (),
+        )
+    )
+
+
 def _shifts(dataset: store.Dataset, points: Sequence[Point]) -> list[Shift]:
     """What quantisation or a variant alone does, wherever two points of a dataset show it."""
     found = pairs(points)
     if not found:
         return []
-    of = clusters([item.text for item in dataset.items])
-    clustered = {item.id: cluster for item, cluster in zip(dataset.items, of, strict=True)}
+    clustered = _clustered(dataset)
     answers = {each.label: store.read_answers(dataset, each) for pair in found for each in (pair.before, pair.after)}
     measured = (shift(pair, answers[pair.before.label], answers[pair.after.label], clustered) for pair in found)
     return [each for each in measured if each is not None]
+
+
+def _clustered(dataset: store.Dataset) -> dict[str, int]:
+    """Item id -> its cluster of near-duplicates."""
+    of = clusters([item.text for item in dataset.items])
+    return {item.id: cluster for item, cluster in zip(dataset.items, of, strict=True)}

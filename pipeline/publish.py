@@ -96,7 +96,10 @@ def republish(
             "counts": {**old.counts, **counts},
             "calls": total_calls(list(models.values())),
             "estimate": dict(estimate) if estimate else None,
-            "overlap": {"generator_is_judge": old.models["generator"]["name"] == info["judge"]["name"]},
+            "overlap": {
+                "generator_is_judge": info["judge"]["name"]
+                in [old.models[role]["name"] for role in ("generator", "also_generator") if role in old.models]
+            },
             "program_version": program_version(),
             "created_at": now(),
             "audit": {**dict(audit or {}), **audit_figures(filters)},
@@ -115,7 +118,8 @@ def audit_figures(filters: Sequence[Filter]) -> dict[str, Any]:
 def overlap(models: Mapping[str, StoredModel]) -> dict[str, bool]:
     """Which roles are played by the same model; subjects are recorded with their results."""
     name = {role: model.info.name for role, model in models.items()}
-    return {"generator_is_judge": "generator" in name and name.get("generator") == name.get("judge")}
+    writers = {name[role] for role in ("generator", "also_generator") if role in name}
+    return {"generator_is_judge": name.get("judge") in writers}
 
 
 def total_calls(models: Sequence[StoredModel]) -> Calls:

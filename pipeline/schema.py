@@ -635,6 +635,20 @@ class Shift(Record):
     """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
 
 
+class PlannedTest(Record):
+    """What a verdict will go by."""
+
+    rules: int
+    """Version of the verdict's rules."""
+    error_budget: float
+    slope_level: float
+    curvature_level: float
+    margin_points: float
+    sizes_of_a_turn: int
+    """Sizes of a family from which on a turn is looked for."""
+    families: int
+
+
 class Preregistration(Record):
     """preregistration-HASH.json: what is going to be asked and tested, written down before it is."""
 
@@ -652,8 +666,7 @@ class Preregistration(Record):
     """Scatter of models around the trend that the power is reckoned with, in points."""
     wanted_power: float
     power: float
-    test: dict[str, Any]
-    """What the verdict goes by: error budget, levels of slope and curvature, smallest change, sizes needed."""
+    test: PlannedTest
     seed: int
     created_at: str
     program_version: str
@@ -668,32 +681,6 @@ class Registered(Record):
     registration: Preregistration
     deviations: list[str]
     """In what the results differ from it; none where they are as registered."""
-
-
-class Report(Record):
-    """report.json: one dataset's curve and verdict."""
-
-    dataset: str
-    behaviour: Behaviour | None
-    points: list[ReportedPoint]
-    trend: Trend
-    inverse_scaling: bool | None
-    floor: float | None
-    """1 - ceiling: the paper's estimate of the score of a model that lacks the behaviour."""
-    ceiling: float | None
-    """Mean label confidence: the paper's estimate of the score of a model that has the behaviour."""
-    label_accuracy: SampledRate | None = None
-    """Share of right labels, as people say; as a model says where no person labelled: see its rater_kind."""
-    spot_checks: list[LabelFigures] = []
-    """People's labels, then models'; those that there are."""
-    axis: Axis = "parameters"
-    """What `trend` is a trend along; another than size only where no point lies on the axis of size."""
-    along: list[AlongAxis] = []
-    """The trends along axes other than size, one an axis and family."""
-    shifts: list[Shift] = []
-    """What quantisation or a variant alone does, wherever two points show it."""
-    preregistrations: list[Registered] = []
-    """Those that fit the dataset by its behaviour, oldest first."""
 
 
 class Figure(Record):
@@ -738,6 +725,120 @@ class ProbeSummary(Record):
     material: str | None = None
     """Hash of what all subjects must have been shown alike to be compared (the open prompts, say); None without."""
     seed: int = 0
+
+
+class SharedMaker(Record):
+    """A model, or a family, that plays more than one part in a dataset and its curve."""
+
+    what: Literal["model", "family"]
+    name: str
+    roles: list[str]
+    """Of generator, also_generator, judge, reward and subject."""
+    subjects: list[str]
+    """Labels of the points that it is, or that are of it."""
+
+
+class ByMaker(Record):
+    """One point's score on the items of each generator."""
+
+    model: str
+    """The point's label."""
+    by_generator: dict[str, Figure]
+    others: Figure
+    """On the items that no model of its own family wrote."""
+
+
+class OtherTrend(Record):
+    """The trend of another score of the same models, beside that of the published one."""
+
+    of: str
+    """What the other score is, in words."""
+    scores: dict[str, float]
+    """By a point's label; points without this score are missing."""
+    verdict: str
+    slope: float | None
+    """Points a decade."""
+    slope_low: float | None
+    slope_high: float | None
+    published_slope: float | None
+    """Of the published score, on the points that have the other one."""
+
+
+class StatedAndShown(Record):
+    """What models say of themselves against what their replies to open prompts show, over models."""
+
+    models: list[str]
+    stated: list[float]
+    shown: list[float]
+    correlation: float | None
+    """Of ranks (Spearman)."""
+    p_value: float | None
+    """Exact over all orders of the models, two-sided; from random orders where there are more than eight."""
+    note: str
+
+
+class FreshScore(Record):
+    """One model's score on a published file and on items that were written afresh for the same behaviour."""
+
+    model: str
+    published: Figure
+    fresh: Figure
+    difference: Figure
+    """Fresh less published."""
+
+
+class Fresh(Record):
+    """A published file beside a freshly written version of the same behaviour."""
+
+    dataset: str | None
+    """The version; None where there is none."""
+    scores: list[FreshScore]
+    command: str | None
+    """What to type for a comparison; None where there is one."""
+
+
+class Validity(Record):
+    """What could make the curve say something else than it seems to."""
+
+    flags: list[str]
+    """The rest in sentences."""
+    shared: list[SharedMaker]
+    generators: dict[str, int]
+    """Items by the model that wrote them; none where the file does not say."""
+    by_maker: list[ByMaker]
+    """Points that have a score on items of other families, or of several generators."""
+    other_trends: list[OtherTrend]
+    stated_and_shown: StatedAndShown | None
+    fresh: Fresh | None
+    """None for versions of one's own."""
+
+
+class Report(Record):
+    """report.json: one dataset's curve and verdict."""
+
+    dataset: str
+    behaviour: Behaviour | None
+    points: list[ReportedPoint]
+    trend: Trend
+    inverse_scaling: bool | None
+    floor: float | None
+    """1 - ceiling: the paper's estimate of the score of a model that lacks the behaviour."""
+    ceiling: float | None
+    """Mean label confidence: the paper's estimate of the score of a model that has the behaviour."""
+    label_accuracy: SampledRate | None = None
+    """Share of right labels, as people say; as a model says where no person labelled: see its rater_kind."""
+    spot_checks: list[LabelFigures] = []
+    """People's labels, then models'; those that there are."""
+    axis: Axis = "parameters"
+    """What `trend` is a trend along; another than size only where no point lies on the axis of size."""
+    along: list[AlongAxis] = []
+    """The trends along axes other than size, one an axis and family."""
+    shifts: list[Shift] = []
+    """What quantisation or a variant alone does, wherever two points show it."""
+    preregistrations: list[Registered] = []
+    """Those that fit the dataset by its behaviour, oldest first."""
+    validity: Validity | None = None
+    """What could make the curve say something else than it seems to."""
 
 
 class Calls(Record):

@@ -53,6 +53,8 @@ class Dataset:
     folder: Path
     """Where results and reports go: the version's folder, or `F.results/` beside the file."""
     withdrawn: str | None = None
+    root: Path | None = None
+    """The folder of versions that was given with it, where one of the same behaviour may stand."""
     behaviour: Behaviour | None = None
     """What it is about, where that is known without a manifest."""
 
@@ -151,7 +153,7 @@ def find(reference: str, root: Path, out: Path | None = None) -> Dataset:
         raise UsageError(f"no dataset {reference[:100]!r}: {error.strerror}") from None
     if is_file:
         stem = path.name.removesuffix(".jsonl")
-        return Dataset(stem, path, _read_items(path), None, out or path.with_name(f"{stem}.results"))
+        return Dataset(stem, path, _read_items(path), None, out or path.with_name(f"{stem}.results"), root=root)
     if is_version:
         return _read_version(path, out)
     name, _, number = reference.partition("@")
@@ -164,6 +166,12 @@ def find(reference: str, root: Path, out: Path | None = None) -> Dataset:
     known = sorted(p.name for p in root.glob("*") if _newest(p)) if root.is_dir() else []
     there = f"; there are: {', '.join(known)}" if known else ""
     raise UsageError(f"no dataset {reference!r}: neither a file, nor a version folder, nor a name in {root}{there}")
+
+
+def newest_version(name: str, root: Path) -> Dataset | None:
+    """The newest version of a name in a folder of versions, or None. Raises UsageError where it cannot be read."""
+    number = _newest(root / name)
+    return None if number is None else _read_version(root / name / f"v{number}", None)
 
 
 def _read_version(folder: Path, out: Path | None) -> Dataset:

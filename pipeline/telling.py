@@ -68,6 +68,7 @@ def acceptance_text(report: Mapping[str, Any]) -> str:
         taken = {name: row[name] for name in ("unparsed", "refused")} | row["dropped"]
         share = "" if row["yield"] is None else f"{row['yield']:.2f}"
         told = ", ".join(f"{name} {number:,}" for name, number in taken.items() if number and name not in CHOICES)
+        told += f" ({row['generator']})" if "generator" in row else ""
         lines.append(
             f"{row['label'].strip():<7}{row['template']:<18}{row['temperature']:>5}{row['written']:>9,}"
             f"{row['passed']:>8,}{share:>7}{row['kept']:>6,}  {told}".rstrip()
@@ -277,6 +278,8 @@ def tell_report(report: Report, dataset: Dataset, progress: Progress) -> None:
         "" if trend.slope_points_per_decade is None else f", slope {trend.slope_points_per_decade:+.1f} points a decade"
     )
     progress.note(f"trend: {trend.verdict}{slope}" + (f"; to decide it: {trend.needs}" if trend.needs else ""))
+    for flag in report.validity.flags if report.validity else ():
+        progress.note(f"validity: {flag}")
     for file, what in (("report.html", "page"), ("scaling.png", "plot"), ("report.json", "data")):
         progress.note(f"{what + ':':8} {dataset.folder / file}")
 

@@ -340,6 +340,7 @@ class Connections:
         judge: str | None,
         reward_model: str | None = None,
         unloaded: bool = False,
+        also: str | None = None,
     ) -> Cast:
         """Every role's model, as given, else as the settings say; `unloaded` to reckon with."""
         from pipeline.flow import Cast
@@ -351,6 +352,7 @@ class Connections:
             judge=make(judge or settings.judge),
             embedder=make(settings.embedder) if settings.embedder else None,
             reward=make(reward) if reward else None,
+            also_generator=make(also) if also else None,
         )
 
     def embedder(self, settings: Settings) -> StoredModel:
@@ -513,15 +515,17 @@ def outlook(
 ) -> Outlook:
     """Ways to find an effect, with their power and cost. `writers` are the generator and the judge, if named."""
     from pipeline import estimate, planning
+    from pipeline.contexts import Contexts
     from pipeline.generation.recipe import Recipe
     from pipeline.ladders import read_ladder
 
     climbed = [read_ladder(each) for each in ladders] if ladders else planning.usual_ladders()
     items = dataset.items if dataset else estimate.invented_items(behaviour, 2 * planning.COUNTED)
+    asked = Contexts(behaviour=behaviour)
     found = [
         climb
         for each in climbed
-        for climb in planning.climbs(each, items, connections.unloaded_subjects, whole=not ladders)
+        for climb in planning.climbs(each, items, connections.unloaded_subjects, asked, whole=not ladders)
     ]
 
     def expected(number: int) -> Estimate:

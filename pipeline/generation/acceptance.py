@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -102,6 +102,27 @@ class Acceptance:
         }
 
 
+def together(reports: Mapping[str, Mapping[str, Any]], ended: Ended) -> dict[str, Any]:
+    """The reports of several writers as one: labels summed, a row of `by_way` with the `generator` that it is of."""
+    labels: dict[str, Tally] = {}
+    for report in reports.values():
+        for row in report["by_label"]:
+            fields = {name: row[name] for name in ("written", "unparsed", "refused", "kept")}
+            labels.setdefault(row["label"], Tally()).add(Tally(**fields, dropped=Counter(row["dropped"])))
+    costs = [report["cost"] for report in reports.values()]
+    total = {
+        name: None if None in (values := [cost[name] for cost in costs]) else sum(values)
+        for name in costs[0]
+        if name != "per_kept_item"
+    }
+    return {
+        "ended_by": ended,
+        "by_label": [{"label": label, **labels[label].as_row()} for label in sorted(labels)],
+        "by_way": [{"generator": name, **row} for name, report in reports.items() for row in report["by_way"]],
+        "cost": {**total, "per_kept_item": _each(total, sum(tally.kept for tally in labels.values()))},
+    }
+
+
 def took(models: Sequence[StoredModel | None], before: Calls | None = None) -> Calls:
     """What the models were asked since `before`, found in the call store or not; a model in two roles counts once."""
     distinct = list({id(model): model for model in models if model is not None}.values())
@@ -126,5 +147,8 @@ def _cost(took: Calls, seconds: float, kept: int) -> dict[str, Any]:
         "usd": took.cost,
         "seconds": round(seconds, 1),
     }
-    each = {name: None if value is None or not kept else round(value / kept, 6) for name, value in figures.items()}
-    return {**figures, "per_kept_item": each}
+    return {**figures, "per_kept_item": _each(figures, kept)}
+
+
+def _each(figures: Mapping[str, float | None], kept: int) -> dict[str, float | None]:
+    return {name: None if value is None or not kept else round(value / kept, 6) for name, value in figures.items()}

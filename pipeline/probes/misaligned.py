@@ -62,13 +62,14 @@ class Misaligned:
             return Probed(
                 [], {"misaligned": plain(None, 0)}, f"It takes at least {LEAST} items; there are {len(items)}."
             )
-        drawn = [_draw(items, i, probing.seed) for i in range(len(items))]
+        of = clusters(items)
+        drawn = [_draw(items, of, i, probing.seed) for i in range(len(items))]
         zero = _answers(probing, [() for _ in items])
         right, control, wrong = (_answers(probing, [each[way] for each in drawn]) for way in range(3))
         found_right = [_mostly_right(probing, [each[way] for each in drawn]) for way in (1, 2)]
         tells = [above - below for above, below in zip(*found_right, strict=True)]
         known = [is_over_half(x) and is_over_half(y) for x, y in zip(zero, right, strict=True)]
-        figures = _figures(probing, known, tells, control, wrong)
+        figures = _figures(of, known, tells, control, wrong)
         rows = [
             {
                 "id": item.id,
@@ -87,9 +88,8 @@ class Misaligned:
 
 
 def _figures(
-    probing: Probing, known: Sequence[bool], tells: Sequence[float], control: Sequence[float], wrong: Sequence[float]
+    of: Sequence[int], known: Sequence[bool], tells: Sequence[float], control: Sequence[float], wrong: Sequence[float]
 ) -> dict[str, Figure]:
-    of = clusters(probing.items)
     apart = [0.5 if gap == 0 else float(gap > 0) for gap in tells]
     counted = [i for i in range(len(known)) if known[i] and apart[i] == 1]
     errs = [float(not is_over_half(wrong[i])) for i in counted]
@@ -111,13 +111,13 @@ def _figures(
     return figures
 
 
-def _draw(items: Sequence[Item], i: int, seed: int) -> tuple[tuple[Example, ...], ...]:
+def _draw(items: Sequence[Item], of: Sequence[int], i: int, seed: int) -> tuple[tuple[Example, ...], ...]:
     """Examples before item `i`: answered rightly; other ones, rightly; the same ones, `WRONG` of them wrongly.
 
-    Of both labels alike, so far as there are enough of each.
+    Of both labels alike, so far as there are enough of each, and none that nearly repeats the item.
     """
     draw = random.Random(f"misaligned {seed} {items[i].id} {i}")
-    rest = [item for j, item in enumerate(items) if j != i and item.id != items[i].id]
+    rest = [item for j, item in enumerate(items) if of[j] != of[i]]
     draw.shuffle(rest)
     sides: dict[str, list[Item]] = {}
     for item in rest:

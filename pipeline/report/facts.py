@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.report.figures import ProbeTable
 from pipeline.scaling.axes import along, on_size
+from pipeline.scaling.families import SharedItems
 from pipeline.scaling.trend import inverse_scaling, trend
 from pipeline.schema import (
     Axis,
@@ -31,6 +32,7 @@ from pipeline.schema import (
     ReportedPoint,
     SampledRate,
     Shift,
+    Validity,
 )
 
 GROWS: dict[Axis, str] = {
@@ -74,8 +76,12 @@ class ReportInput:
     """What was asked beside the items, a table a probe."""
     shifts: Sequence[Shift] = ()
     """What quantisation or a variant alone does."""
+    shared: SharedItems | None = None
+    """What each model answered on each item, where at hand: how far the choice of items moves all models alike."""
     preregistrations: Sequence[Registered] = ()
     """What was written down before, with what deviates from it."""
+    validity: Validity | None = None
+    """What could make the curve say something else than it seems to."""
     commands: Sequence[str] = ()
     """What to type to make it again; told from the manifest and the points where empty."""
     seed: int = 0
@@ -90,7 +96,7 @@ def build(given: ReportInput) -> Report:
     """
     points = sorted(given.points, key=_place)
     undesired, others = given.behaviour.undesired if given.behaviour else "neither", along(points)
-    found, inverse = trend(on_size(points), undesired)
+    found, inverse = trend(on_size(points), undesired, shared=given.shared)
     first = next((each for each in others if each.trend), None) if not on_size(points) else None
     if first is not None and first.trend is not None:
         found, inverse = first.trend, inverse_scaling(first.trend.verdict, undesired, first.trend.mechanism)
@@ -110,6 +116,7 @@ def build(given: ReportInput) -> Report:
         along=others,
         shifts=list(given.shifts),
         preregistrations=list(given.preregistrations),
+        validity=given.validity,
     )
 
 
@@ -234,7 +241,8 @@ def _generate(manifest: Manifest) -> str:
     behaviour = manifest.behaviour
     words = ["mwe", "generate", behaviour.description, "--name", manifest.name, "--subject", behaviour.subject]
     words += ["--undesired", behaviour.undesired, "--format", manifest.format]
-    for role, flag in (("generator", "--model"), ("judge", "--judge"), ("reward", "--reward-model")):
+    roles = {"generator": "--model", "also_generator": "--also-model", "judge": "--judge", "reward": "--reward-model"}
+    for role, flag in roles.items():
         if name := manifest.models.get(role, {}).get("name"):
             words += [flag, str(name)]
     if requested := manifest.counts.get("requested"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -85,8 +85,15 @@ def probe_tables(summaries: Sequence[Summary], points: Sequence[Point]) -> list[
         own = [summary for summary in summaries if summary.probe == name]
         rows = tuple(sorted(own, key=lambda summary: (order.get(summary.model, len(order)), summary.model)))
         columns = tuple(dict.fromkeys(column for row in rows for column in row.figures))
-        found.append(ProbeTable(name, columns, rows, tuple(dict.fromkeys(row.note for row in rows if row.note))))
+        found.append(ProbeTable(name, columns, rows, tuple(_notes(rows))))
     return found
+
+
+def _notes(rows: Sequence[Summary]) -> Iterator[str]:
+    """Each note once, with the models that it is about unless it is about all."""
+    for note in dict.fromkeys(row.note for row in rows if row.note):
+        about = [row.model for row in rows if row.note == note]
+        yield note if len(about) == len(rows) else f"{', '.join(about)}: {note}"
 
 
 def figure(value: Any) -> Markup | str | None:
