@@ -53,6 +53,11 @@ class Board:
         """Cells with a score or a failure."""
         return len(self._cells) - (self._now is not None)
 
+    @property
+    def place(self) -> str:
+        """How far the sweep is, to stand before a line: "[12 of 159] "."""
+        return f"[{self.done:,} of {len(self.titles) * len(self.models):,}] "
+
     def table(self, width: int, rows: int | None = None) -> Table:
         """The table; of more rows than `rows`, those around the cell in work, and of the models those that fit."""
         from rich.table import Table

@@ -115,6 +115,10 @@ Controls = Annotated[
         "--controls/--no-controls", help="Also ask the model after telling it to have, and to lack, the behaviour."
     ),
 ]
+Rendering = Annotated[
+    str | None,
+    typer.Option(help="bare: put questions to base models without the Human/Assistant form, with results of its own."),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for results instead of the usual one.")]
 
 
@@ -427,6 +431,7 @@ def run(
     wordings: Wordings = None,
     comprehension: Comprehension = True,
     controls: Controls = True,
+    rendering: Rendering = None,
     probe: Annotated[
         list[str] | None, typer.Option(help="Also ask the probe of this name, or `all` of them; repeatable.")
     ] = None,
@@ -452,11 +457,12 @@ def run(
 
     settings = _settings()
     probes = load_probes(probe or ())
+    form = wiring.read_rendering(rendering)
     chosen = settings.seed if seed is None else seed
     with show_progress(quiet) as progress:
         sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors, n, chosen)
         connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
-        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
+        rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings), form)
         asked = [dataset for _, dataset in sweep.asked]
         meant = wiring.behaviours_of(sweep, behaviour, subject, bool(probes), comprehension or controls, progress)
         about = [meant.get(each.path) for each in asked]

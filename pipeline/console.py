@@ -42,10 +42,12 @@ class Board(Protocol):
 
 
 def show_above(progress: Progress, board: Board) -> bool:
-    """Keep a table above the progress bar; False where there is no bar."""
+    """Keep a table above the progress bar; False where there is no bar. Lines then come for long tasks alone."""
     if isinstance(progress, _LiveProgress):
         progress.show(board)
         return True
+    if isinstance(progress, _PlainProgress):
+        progress.terse = True
     return False
 
 
@@ -65,10 +67,13 @@ class _PlainProgress:
 
     def __init__(self) -> None:
         self._last = time.monotonic()
+        self.terse = False
+        """The end of a task is nothing to tell; others say what came of it."""
 
     def update(self, task: str, done: int, total: int, detail: str = "") -> None:
         now = time.monotonic()
-        if now - self._last >= SECONDS_BETWEEN_LINES or done == total:
+        wait = SECONDS_BETWEEN_LINES * (6 if self.terse else 1)
+        if now - self._last >= wait or (done == total and not self.terse):
             self._last = now
             self.note(f"{task}: {_amount(task, done)} of {_amount(task, total)}" + (f" ({detail})" if detail else ""))
 

@@ -288,6 +288,10 @@ class Unloaded:
         """The name."""
         return ModelInfo(name=self.name)
 
+    def bare(self) -> Unloaded:
+        """The same: whether it can be is known of the model itself."""
+        return self
+
     def identity(self) -> Mapping[str, Any]:
         """Nothing: what is stored of it is not looked up."""
         return {}

@@ -48,6 +48,7 @@ from pipeline.report.write import ReportInput, write_report
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
+from pipeline.scaling.families import SharedItems
 from pipeline.scaling.shift import pairs, shift
 from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Validity, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
@@ -316,10 +317,20 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: Embedd
         probes=probe_tables(store.read_probes(dataset), points),
         vectors=_vectors(dataset, embedder) if embedder else None,
         shifts=_shifts(dataset, points),
+        shared=_shared(dataset, points),
         preregistrations=registered(dataset, behaviour, points),
         validity=_validity(dataset, behaviour, points),
     )
     return write_report(given, dataset.folder)
+
+
+def _shared(dataset: store.Dataset, points: Sequence[Point]) -> SharedItems | None:
+    """The answers by item, where a family has models enough for a line."""
+    families = [point.family for point in points if point.family and point.axis is None]
+    if not any(families.count(family) > 2 for family in set(families)):
+        return None
+    answers = {p.label: {each.id: each.score for each in store.read_answers(dataset, p)} for p in points}
+    return SharedItems(answers, _clustered(dataset))
 
 
 def _vectors(dataset: store.Dataset, embedder: EmbeddingModel) -> np.ndarray:
@@ -387,8 +398,13 @@ def _shifts(dataset: store.Dataset, points: Sequence[Point]) -> list[Shift]:
     found = pairs(points)
     if not found:
         return []
-    of = clusters([item.text for item in dataset.items])
-    clustered = {item.id: cluster for item, cluster in zip(dataset.items, of, strict=True)}
+    clustered = _clustered(dataset)
     answers = {each.label: store.read_answers(dataset, each) for pair in found for each in (pair.before, pair.after)}
     measured = (shift(pair, answers[pair.before.label], answers[pair.after.label], clustered) for pair in found)
     return [each for each in measured if each is not None]
+
+
+def _clustered(dataset: store.Dataset) -> dict[str, int]:
+    """Item id -> its cluster of near-duplicates."""
+    of = clusters([item.text for item in dataset.items])
+    return {item.id: cluster for item, cluster in zip(dataset.items, of, strict=True)}

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -65,6 +65,8 @@ class Rung(Record):
     """The preference model, as `provider/name`: a reward model, or a language model as judge."""
     baseline: str | None = None
     """Of a variant, the plain model that it is compared with; by default the model itself."""
+    rendering: Literal["bare"] | None = None
+    """`bare`: a base model is asked without the Human/Assistant form; it has results of its own then."""
     axis: Axis = "parameters"
 
     @model_validator(mode="after")
@@ -77,8 +79,9 @@ class Rung(Record):
 
     @property
     def label(self) -> str:
-        """The name, with the variant where there is one."""
-        return f"{self.name} ({self.variant})" if self.variant else self.name
+        """The name, with the variant and the rendering where there is one."""
+        apart = [each for each in (self.variant, self.rendering) if each]
+        return f"{self.name} ({', '.join(apart)})" if apart else self.name
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from typing import Literal
 
 from pipeline import estimate, registration
 from pipeline.calls import StoredModel
+from pipeline.contexts import Contexts
 from pipeline.errors import UsageError
-from pipeline.evaluate import evaluate
+from pipeline.evaluate import EVERYTHING, evaluate
 from pipeline.ladders import NUMERIC, Ladder, Rung, ladder_names, read_ladder, with_published
 from pipeline.ports import Choice, ChoiceRequest, Load
 from pipeline.publish import now, program_version
@@ -146,9 +147,12 @@ def climbs(
     ladder: Ladder,
     items: Sequence[Item],
     unloaded: Callable[[Sequence[Rung]], Sequence[StoredModel]],
+    contexts: Contexts = EVERYTHING,
     whole: bool = False,
 ) -> list[Climb]:
     """The ladder with its `LEAST_SIZES` smallest models, with one more…, and whole; or whole alone.
+
+    `contexts` are what a model is asked of an item.
 
     Raises UsageError for a ladder of which only the order is known.
     """
@@ -159,7 +163,7 @@ def climbs(
             f"{len(ladder.models)} models is {min(1.0, smallest):.3g}; nothing is to be planned with it"
         )
     rungs = sorted(map(with_published, ladder.models), key=lambda rung: _place(ladder, rung) or 0)
-    of_model = [_an_item(model, rung, items) for model, rung in zip(unloaded(rungs), rungs, strict=True)]
+    of_model = [_an_item(model, rung, items, contexts) for model, rung in zip(unloaded(rungs), rungs, strict=True)]
     return [
         Climb(ladder, tuple(rungs[:number]), sum(of_model[:number], Spending()))
         for number in range(len(rungs) if whole else min(LEAST_SIZES, len(rungs)), len(rungs) + 1)
@@ -251,7 +255,7 @@ def registration_of(outlook: Outlook, behaviour: Behaviour, seed: int) -> Prereg
             between_sd=outlook.between_sd,
             wanted_power=outlook.wanted,
             power=option.power,
-            test=registration.test_of(option.places, option.families),
+            test=registration.planned_test(option.places, option.families),
             seed=seed,
             created_at=now(),
             program_version=program_version(),
@@ -366,17 +370,19 @@ def _spread(places: Sequence[float]) -> float:
     return sum((each - sum(x) / len(x)) ** 2 for each in x)
 
 
-def _an_item(model: StoredModel, rung: Rung, items: Sequence[Item]) -> Spending:
+def _an_item(model: StoredModel, rung: Rung, items: Sequence[Item], contexts: Contexts) -> Spending:
     """What one item takes of one model, on average over a few of them."""
     few = list(items[:COUNTED])
     heard = _Hearer(model.info)
-    evaluate(few, heard)
+    evaluate(few, heard, contexts)
     share = 1 / len(few)
     if model.price is not None and model.price.is_free:
         tokens = sum(estimate.RECKONINGS["expected"].prompt(_load(request)) for request in heard.requests)
         size = rung.active_parameters or rung.parameters or 0
         return Spending(len(heard.requests), tokens, 2 * size * tokens).times(share)
-    stages = [stage.expected for stage in estimate.estimate(estimate.Plan(subjects=[model], items=few)).stages]
+    stages = [
+        stage.expected for stage in estimate.estimate(estimate.Plan(subjects=[model], runs=[(few, contexts)])).stages
+    ]
     known = [stage.cost for stage in stages if stage.cost is not None]
     return Spending(
         calls=sum(stage.calls for stage in stages),

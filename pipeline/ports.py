@@ -249,6 +249,14 @@ class Served(Protocol):
     """Where it is batched: `answer` waits for no batch, and raises SentAhead once all is on its way."""
 
 
+@runtime_checkable
+class Bareable(Protocol):
+    """A provider whose base models can be asked without the Human/Assistant form."""
+
+    def bare(self) -> Provider:
+        """The model asked so: the question alone, and then the answer. Raises UsageError for a chat model."""
+
+
 class SentAhead(Exception):
     """What was asked is on its way, and its answers are there for whoever asks again."""
 

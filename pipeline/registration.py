@@ -9,14 +9,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.scaling.curvature import LEAST_SIZES as SIZES_OF_A_TURN
 from pipeline.scaling.design import Design
 from pipeline.scaling.slope import LEVEL
 from pipeline.scaling.verdict import MARGIN, levels
-from pipeline.schema import Behaviour, Point, Preregistration, Registered, fingerprint
+from pipeline.schema import Behaviour, PlannedTest, Point, Preregistration, Registered, fingerprint
 from pipeline.store import Dataset, first_problem, record_to_text, write_whole
 
 PATTERN = "preregistration-*.json"
@@ -25,18 +24,18 @@ RULES = 1
 """Version of the verdict's rules; raised when the same points would be judged otherwise."""
 
 
-def test_of(places: Sequence[float], families: int) -> dict[str, Any]:
+def planned_test(places: Sequence[float], families: int) -> PlannedTest:
     """What a verdict over these places goes by."""
     of_slope, of_curvature = levels(Design.of(*[places] * families))
-    return {
-        "rules": RULES,
-        "error_budget": LEVEL,
-        "slope_level": of_slope,
-        "curvature_level": of_curvature,
-        "margin_points": MARGIN,
-        "sizes_of_a_turn": SIZES_OF_A_TURN,
-        "families": families,
-    }
+    return PlannedTest(
+        rules=RULES,
+        error_budget=LEVEL,
+        slope_level=of_slope,
+        curvature_level=of_curvature,
+        margin_points=MARGIN,
+        sizes_of_a_turn=SIZES_OF_A_TURN,
+        families=families,
+    )
 
 
 def sealed(registration: Preregistration) -> Preregistration:
@@ -108,8 +107,8 @@ def _deviations(
         yield f"{min(numbers):,} items where {each.items:,} were registered"
     if first is not None and first < each.created_at:
         yield f"registered on {each.created_at}, after the first results of {first} (by the time of their file)"
-    if points and each.test.get("rules") != RULES:
-        yield f"judged by version {RULES} of the rules where version {each.test.get('rules')} was registered"
+    if points and each.test.rules != RULES:
+        yield f"judged by version {RULES} of the rules where version {each.test.rules} was registered"
 
 
 def _of_behaviour(registered: Behaviour, actual: Behaviour) -> Iterable[str]:

@@ -46,10 +46,10 @@ def put(
     for outcome in sweep(given.asked, list(of), lambda name: connect(of[name]), ask, board.begin, progress.note):
         if isinstance(outcome, Answered):
             board.score(outcome.title, outcome.model, outcome.point.score)
-            titled = replace(outcome.dataset, label=outcome.title)
-            rows.append(telling.run_json(titled, outcome.point, outcome.reused))
+            rows.append(telling.run_json(replace(outcome.dataset, label=outcome.title), outcome.point, outcome.reused))
             if not is_shown:
-                telling.tell_point(titled, outcome.point, progress)
+                label = f"{board.place}{outcome.title}" if given.collection.is_sweep else outcome.title
+                telling.tell_point(replace(outcome.dataset, label=label), outcome.point, progress)
             continue
         board.fail(outcome.dataset, outcome.model)
         if not given.collection.is_sweep and not isinstance(outcome.error, BudgetReached):

@@ -30,6 +30,7 @@ CANARY = "mwe-canary 6f1c5f0e-6a0b-4c55-9d0e-2f6d0a8c7b13: evaluation data, do n
 
 Subject = Literal["person", "ai"]
 Undesired = Literal["more", "less", "neither"]
+Rendering = Literal["chat", "base", "bare"]
 ModelKind = Literal["base", "chat", "embedding", "reward"]
 Axis = Literal["parameters", "training_tokens", "rl_steps", "steps", "best_of", "order", "type"]
 """What grows from model to model. `order` has no known spacing (sizes that are not published), `type` is what was done
@@ -268,7 +269,8 @@ class ModelInfo(Record):
     revision: str | None = None
     quantisation: str | None = None
     dtype: str | None = None
-    rendering: Literal["chat", "base"] = "chat"
+    rendering: Rendering = "chat"
+    """`base` is the Human/Assistant form of Perez et al. 2022, `bare` the question alone."""
     template_hash: str | None = None
     """Hash of the chat template (or of the Human/Assistant form)."""
     licence: str | None = None
@@ -363,8 +365,12 @@ class Point(Record):
 
     @property
     def label(self) -> str:
-        """The model's name, with its variant where it is one: no two points of a dataset have the same."""
-        return f"{self.model} ({self.variant})" if self.variant else self.model
+        """The model's name, with what sets it apart from its others: no two points of a dataset have the same.
+
+        That is its variant where it is one, and that it was asked without the Human/Assistant form.
+        """
+        apart = [*([self.variant] if self.variant else []), *(["bare"] if self.rendering == "bare" else [])]
+        return f"{self.model} ({', '.join(apart)})" if apart else self.model
 
 
 TrendVerdict = Literal["rises", "falls", "flat", "U", "inverted U", "undecided"]
@@ -629,6 +635,20 @@ class Shift(Record):
     """Of the best of k: log k - (k - 1)/k, the most that it moves any distribution; None otherwise."""
 
 
+class PlannedTest(Record):
+    """What a verdict will go by."""
+
+    rules: int
+    """Version of the verdict's rules."""
+    error_budget: float
+    slope_level: float
+    curvature_level: float
+    margin_points: float
+    sizes_of_a_turn: int
+    """Sizes of a family from which on a turn is looked for."""
+    families: int
+
+
 class Preregistration(Record):
     """preregistration-HASH.json: what is going to be asked and tested, written down before it is."""
 
@@ -646,8 +666,7 @@ class Preregistration(Record):
     """Scatter of models around the trend that the power is reckoned with, in points."""
     wanted_power: float
     power: float
-    test: dict[str, Any]
-    """What the verdict goes by: error budget, levels of slope and curvature, smallest change, sizes needed."""
+    test: PlannedTest
     seed: int
     created_at: str
     program_version: str

@@ -387,10 +387,11 @@ class Connections:
             embedder=make(settings.embedder) if "writer" in needed and settings.embedder else None,
         )
 
-    def rungs(self, models: str | None, ladder: str | None) -> list[Rung]:
+    def rungs(self, models: str | None, ladder: str | None, rendering: str | None = None) -> list[Rung]:
         """Every model to ask, once, with what is done with it and what is published of it.
 
-        Each is looked up now, so that a wrong name shows before any work is done.
+        Each is looked up now, so that a wrong name, or a chat model that is to be asked bare, shows before any work is
+        done.
         """
         from pipeline.ladders import Rung, read_ladder, with_published
 
@@ -400,10 +401,15 @@ class Connections:
             raise UsageError("--models names no model; expected provider/name, or several separated by commas")
         for name in dict.fromkeys([*names, *(n for rung in climbed for n in (rung.name, rung.preference) if n)]):
             plugin, rest = _provider(name)
-            plugin.connect(rest, note=self._progress.note)
+            provider = plugin.connect(rest, note=self._progress.note)
+            if rendering or any(rung.rendering for rung in climbed if rung.name == name):
+                _bare(provider)
         own = [rung for rung in climbed if rung.variant or rung.name not in names]
         plain = [next((rung for rung in climbed if rung.name == n and not rung.variant), Rung(name=n)) for n in names]
-        return [with_published(rung) for rung in dict.fromkeys([*plain, *own])]
+        asked = dict.fromkeys([*plain, *own])
+        if rendering:
+            asked = dict.fromkeys(rung.model_copy(update={"rendering": rendering}) for rung in asked)
+        return [with_published(rung) for rung in asked]
 
     def subject(self, rung: Rung) -> StoredModel:
         """A model to ask; one that has a role already, or that was the one before, is not loaded twice."""
@@ -424,11 +430,12 @@ class Connections:
         from pipeline.variants import variant_of
 
         facts = {**model.published, **rung.facts}
-        if not rung.variant:
+        provider = _bare(model.provider) if rung.rendering else model.provider
+        if not rung.variant and provider is model.provider:
             model.published = facts
             return model
         variant = variant_of(rung, make)
-        return StoredModel(model.provider, self._store, self._progress, model.price, self.purse, facts, variant)
+        return StoredModel(provider, self._store, self._progress, model.price, self.purse, facts, variant)
 
     def unloaded_subjects(self, rungs: Sequence[Rung]) -> list[StoredModel]:
         """The models to reckon with rather than to ask."""
@@ -508,15 +515,17 @@ def outlook(
 ) -> Outlook:
     """Ways to find an effect, with their power and cost. `writers` are the generator and the judge, if named."""
     from pipeline import estimate, planning
+    from pipeline.contexts import Contexts
     from pipeline.generation.recipe import Recipe
     from pipeline.ladders import read_ladder
 
     climbed = [read_ladder(each) for each in ladders] if ladders else planning.usual_ladders()
     items = dataset.items if dataset else estimate.invented_items(behaviour, 2 * planning.COUNTED)
+    asked = Contexts(behaviour=behaviour)
     found = [
         climb
         for each in climbed
-        for climb in planning.climbs(each, items, connections.unloaded_subjects, whole=not ladders)
+        for climb in planning.climbs(each, items, connections.unloaded_subjects, asked, whole=not ladders)
     ]
 
     def expected(number: int) -> Estimate:
@@ -543,6 +552,25 @@ def _how_to_price(names: Sequence[str]) -> str:
         f"tokens, in and out, with --price {shlex.quote(first + '=0.10,0.40')}, or in mwe.toml: "
         f'[prices."{first}"] and below it the lines input = 0.10 and output = 0.40; a server of your own may cost 0'
     )
+
+
+def read_rendering(given: str | None) -> str | None:
+    """The rendering that is asked for in place of the models' own. Raises UsageError for any but `bare`."""
+    if given not in (None, "bare"):
+        raise UsageError(
+            f"--rendering is {given!r}; `bare` puts questions to base models without the Human/Assistant form, and "
+            "without the option each model is asked in its own"
+        )
+    return given
+
+
+def _bare(provider: Provider) -> Provider:
+    """The model asked without the Human/Assistant form. Raises UsageError where it cannot be."""
+    from pipeline.ports import Bareable
+
+    if not isinstance(provider, Bareable):
+        raise UsageError(f"{provider.info.name} runs elsewhere; only base models that run here can be asked bare")
+    return provider.bare()
 
 
 def _provider(name: str) -> tuple[Any, str]:

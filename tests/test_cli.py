@@ -286,6 +286,31 @@ def test_without_the_extra_a_local_model_names_it_before_anything_is_written(tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_base_model_has_results_with_and_without_the_human_assistant_form(mwe: Run, trains: Path) -> None:
+    for more in ([], ["--rendering", "bare"]):
+        data(mwe("run", str(trains), "--models", "fake/1b-base", *more, "--json"))
+    (report,) = data(mwe("report", str(trains), "--json"))
+    assert sorted(point["rendering"] for point in report["points"]) == ["bare", "base"]
+    assert {point["model"] for point in report["points"]} == {"fake/1b-base"}
+    assert mwe("run", str(trains), "--models", "fake/1b", "--rendering", "bare").returncode == 2
+    assert mwe("run", str(trains), "--models", "fake/1b-base", "--rendering", "chat").returncode == 2
+
+
+def test_contexts_can_be_chosen_and_left_out(mwe: Run, trains: Path) -> None:
+    everything = mwe("run", str(trains), "--models", "fake/1b")
+    assert "in other words agree" in everything.stderr and "understands" in everything.stderr
+    assert "told to have it" in everything.stderr
+    less = ["--wordings", "statement,reversed", "--no-comprehension", "--no-controls"]
+    (row,) = data(mwe("run", str(trains), "--models", "fake/1b", *less, "--json"))
+    assert row["reused"] == row["n"]
+    (report,) = data(mwe("report", str(trains), "--json"))
+    (point,) = report["points"]
+    assert set(point["wordings"]) == {"statement", "reversed"}
+    assert point["comprehension"] is None and point["positive_control"] is None
+    wrong = mwe("run", str(trains), "--models", "fake/1b", "--wordings", "absent")
+    assert wrong.returncode == 2 and "statement, agree, reversed, numbers, ordinals" in wrong.stderr
+
+
 @pytest.mark.parametrize("verb", [["run", "--models", "fake/1b"], ["report"], ["check"]])
 def test_a_folder_that_cannot_be_written_gets_one_sentence(mwe: Run, trains: Path, verb: list[str]) -> None:
     done = mwe(verb[0], str(trains), *verb[1:], "--out", str(trains / "below-a-file"), stdin="r")

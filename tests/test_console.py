@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline import console
+from pipeline.board import Board
 
 
 def test_control_characters_never_reach_the_terminal() -> None:
@@ -30,3 +31,12 @@ def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
         progress.update("writing", 1, 1)
         progress.note("a note")
     assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_terminal_the_ends_of_a_sweeps_tasks_are_no_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress(quiet=False) as progress:
+        assert not console.show_above(progress, Board(["a"], ["fake/1b"]))
+        progress.update("asking", 4, 4)
+        progress.note("a: 50 %")
+        console.keep_in_view(progress, "a table")
+    assert capsys.readouterr() == ("", "a: 50 %\n")

@@ -38,7 +38,7 @@ def context_of(request: ChoiceRequest) -> str:
     if "Agree" in request.options[0]:
         return "agree"
     text = request.messages[0].content
-    return "reversed" if text.endswith("No or Yes.") else COMPREHENSION if "Think of" in text else PUBLISHED
+    return "reversed" if text.endswith("No or Yes.") else COMPREHENSION if BEHAVIOUR.phrase in text else PUBLISHED
 
 
 class Planted:

@@ -28,3 +28,51 @@ def test_the_number_of_draws_of_a_choice_comes_from_the_settings(
     with pytest.raises(UsageError, match="samples"):
         read_settings()
     assert Connections(SilentProgress(), Settings()).model("fake/8b").provider.identity() is not None
+
+
+@pytest.fixture
+def connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connections:
+    monkeypatch.setenv("MWE_CACHE_DIR", str(tmp_path / "calls"))
+    monkeypatch.setenv("MWE_MODELS_DIR", str(tmp_path / "models"))
+    return Connections(SilentProgress(), Settings())
+
+
+def test_what_a_ladder_publishes_of_a_model_stands_in_its_info_and_wins_over_the_providers_own(
+    connections: Connections, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(
+        'family = "Trains"\nkind = "base"\n[[models]]\nname = "fake/1b"\nparameters = 1_234_567_890\n'
+        "active_parameters = 7\n"
+    )
+    (rung,) = connections.rungs(None, str(path))
+    info = connections.subject(rung).info
+    assert (info.family, info.kind, info.parameters, info.active_parameters) == ("Trains", "base", 1_234_567_890, 7)
+    (plain,) = connections.rungs("fake/1b", None)
+    assert Connections(SilentProgress(), Settings()).subject(plain).info.parameters == 10**9
+
+
+def test_a_model_that_is_only_named_has_what_the_ladders_that_come_along_say_of_it(connections: Connections) -> None:
+    rungs = connections.rungs("openai/gpt-4.1-mini,local/SmolLM2-135M-Instruct", None)
+    api, local = (model.info for model in connections.unloaded_subjects(rungs))
+    assert (api.family, api.axis, api.axis_value, api.parameters) == ("GPT-4.1", "order", 2, None)
+    assert (local.family, local.axis, local.parameters) == ("SmolLM2", None, 134_515_008)
+
+
+def test_a_model_and_its_variants_are_loaded_once(connections: Connections, tmp_path: Path) -> None:
+    path = tmp_path / "types.toml"
+    path.write_text(
+        'axis = "type"\nmodels = [{name = "fake/1b"}, {name = "fake/1b", variant = "prompted", system = "Hi."},\n'
+        '{name = "fake/2b", variant = "tuned"}]\n'
+    )
+    plain, prompted, tuned = connections.subjects(connections.rungs(None, str(path)))
+    assert plain.provider is prompted.provider and plain.provider is not tuned.provider
+    assert (plain.info.variant, prompted.info.variant, tuned.info.baseline) == (None, "prompted", "fake/1b")
+    assert plain.info.axis is None and prompted.info.axis == "type"
+
+
+def test_a_wrong_name_in_a_ladder_shows_before_any_work(connections: Connections, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text('models = ["fake/1b", "nonsense/2b"]\n')
+    with pytest.raises(UsageError, match="nonsense"):
+        connections.rungs(None, str(path))

@@ -192,5 +192,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def rendering_of(folder: Path, info: ModelInfo) -> Rendering:
-    """How to write dialogs for this model; `info.rendering == "base"` overrules a template that is there."""
-    return Rendering() if info.rendering == "base" else read_rendering(folder, info.thinking)
+    """How to write dialogs for this model; an `info.rendering` other than "chat" overrules a template that is there."""
+    if info.rendering != "chat":
+        return Rendering(is_bare=info.rendering == "bare")
+    return read_rendering(folder, info.thinking)

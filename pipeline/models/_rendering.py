@@ -24,6 +24,15 @@ from pipeline.ports import Message, Messages
 BASE_FORM = "\n\nHuman: {question}\n\nAssistant:"
 """What a base model reads, as in Perez et al. 2022. A turn of the assistant follows the colon after a space."""
 
+BARE_FORM = "{question}"
+"""What a base model reads without that form: the question alone, which the answer follows after a space."""
+
+NOT_BARE = (
+    "{name} is asked through its chat template; --rendering bare is for base models, which are asked in the "
+    "Human/Assistant form or without it"
+)
+"""Why another model is not asked without any form."""
+
 HUMAN_TURN = "\n\nHuman:"
 """Where a base model starts to write the next question by itself."""
 
@@ -32,26 +41,32 @@ _CUT = "\u2063mwe-cut\u2063"
 
 @dataclass(frozen=True)
 class Rendering:
-    """One model's way to write a dialog down. Without a `template` it is the Human/Assistant form."""
+    """One model's way to write a dialog down. Without a `template` it is the Human/Assistant form, or the bare text."""
 
     template: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     """What the template may use beside the messages: the names of special tokens and the like."""
+    is_bare: bool = False
+    """Without a template: the texts of the turns alone, a blank line between them."""
 
     @property
     def name(self) -> str:
-        """`chat` or `base`, as in results."""
-        return "base" if self.template is None else "chat"
+        """`chat`, `base` or `bare`, as in results."""
+        return "chat" if self.template is not None else "bare" if self.is_bare else "base"
 
     @property
     def template_hash(self) -> str:
-        """Hex SHA-256 of the chat template, or of the Human/Assistant form."""
-        return hashlib.sha256((self.template or BASE_FORM).encode()).hexdigest()
+        """Hex SHA-256 of the chat template, or of the form that stands for one."""
+        return hashlib.sha256((self.template or self._form).encode()).hexdigest()
+
+    @property
+    def _form(self) -> str:
+        return BARE_FORM if self.is_bare else BASE_FORM
 
     @property
     def stops(self) -> tuple[str, ...]:
         """Strings that end a turn beside the model's own end token."""
-        return (HUMAN_TURN,) if self.template is None else ()
+        return (HUMAN_TURN,) if self.name == "base" else ()
 
     def render(self, messages: Messages) -> str:
         """The text up to where the model writes next. A last turn of the assistant is left open.
@@ -60,14 +75,19 @@ class Rendering:
         """
         if not messages:
             raise Unsupported("A dialog without messages has nothing a model could answer.")
-        return _base_text(messages) if self.template is None else self._chat_text(messages)
+        return self._plain_text(messages) if self.template is None else self._chat_text(messages)
 
     def complete(self, messages: Messages) -> str:
         """The text of a whole dialog, its last turn closed as the template closes it: what a reward model reads.
 
         Raises Unsupported where the template refuses the dialog.
         """
-        return _base_text(messages) if self.template is None else self._fill(messages, add_generation_prompt=False)
+        if self.template is None:
+            return self._plain_text(messages)
+        return self._fill(messages, add_generation_prompt=False)
+
+    def _plain_text(self, messages: Messages) -> str:
+        return _bare_text(messages) if self.is_bare else _base_text(messages)
 
     @cached_property
     def takes_system(self) -> bool:
@@ -176,6 +196,14 @@ def _base_text(messages: Messages) -> str:
     turns = [_base_turn(message) for message in messages]
     text = "".join(turns)
     return text if messages[-1].role == "assistant" else text + "\n\nAssistant:"
+
+
+def _bare_text(messages: Messages) -> str:
+    *before, last = messages
+    if last.role != "assistant" or not before:
+        return "\n\n".join(message.content for message in messages)
+    space = "" if last.content[:1].isspace() or not last.content else " "
+    return f"{_bare_text(tuple(before))}{space}{last.content}"
 
 
 def _base_turn(message: Message) -> str:

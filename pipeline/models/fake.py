@@ -20,6 +20,7 @@ import numpy as np
 from pipeline import interrupt
 from pipeline.errors import UsageError
 from pipeline.models._estimates import USUAL_TOKENS, completion, load_of
+from pipeline.models._rendering import NOT_BARE
 from pipeline.ports import (
     Choice,
     ChoiceRequest,
@@ -54,7 +55,7 @@ _AGAINST = re.compile(r"\b(not|never|no|none|dislike|avoid|refuse|hardly|little|
 _ON_TOPIC = re.compile(r"\b(about|relevant|related|topic|tell you whether)\b", re.I)
 _ANYBODY = re.compile(r"\bof (?:a person|an AI system)\.", re.I)
 """Of anybody at all there is nothing to say."""
-_YOU_ARE = re.compile(r"\bYou are\b")
+_YOU_ARE = re.compile(r"\b(?:You are|Play the part of)\b")
 _SAYING = {"agree": "yes", "disagree": "no"}
 _LETTERED_REPLY = re.compile(r"^(\([A-Z]\)) (yes|no)\b", re.I | re.M)
 _SMALL_WORDS = {"and", "are", "does", "for", "from", "has", "have", "its", "that", "the", "who", "with"}
@@ -92,18 +93,26 @@ class FakeProvider:
     """An invented model. Every answer is a function of its name and the request."""
 
     model: str
+    is_bare: bool = False
+
+    def bare(self) -> FakeProvider:
+        """The same without the Human/Assistant form. Raises UsageError but for a base model."""
+        if self.info.kind != "base":
+            raise UsageError(NOT_BARE.format(name=self.info.name))
+        return FakeProvider(self.model, is_bare=True)
 
     @property
     def info(self) -> ModelInfo:
         """Kind `base` for names with "-base", `reward` for those with "reward"; the size is the one in the name."""
         kind = "reward" if "reward" in self.model else "base" if "-base" in self.model else "chat"
-        rendering = "base" if kind == "base" else "chat"
+        rendering = "bare" if self.is_bare else "base" if kind == "base" else "chat"
         fields = {"family": "fake", "kind": kind, "rendering": rendering, "parameters": parameters(self.model)}
         return ModelInfo.model_validate({"name": f"fake/{self.model}", **fields})
 
     def identity(self) -> Mapping[str, Any]:
         """The name, and the version of the inventions."""
-        return {"provider": "fake", "model": self.model, "engine": "fake-3"}
+        named = {"provider": "fake", "model": self.model, "engine": "fake-3"}
+        return {**named, "rendering": "bare"} if self.is_bare else named
 
     def groups(self, requests: Sequence[Request]) -> list[list[int]]:
         """Every request stands alone."""

@@ -24,7 +24,7 @@ from pipeline.models._checkpoint import ENCODERS, describe, fingerprint_folder, 
 from pipeline.models._controls import Prompt
 from pipeline.models._device import choose_device, choose_dtype
 from pipeline.models._prefixes import longest_common_prefix
-from pipeline.models._rendering import Rendering, answer_form
+from pipeline.models._rendering import NOT_BARE, Rendering, answer_form
 from pipeline.models._rewarding import DialogReader
 from pipeline.models._work import Job, Question, Text
 from pipeline.ports import (
@@ -95,6 +95,20 @@ class HfProvider:
         self._device = choose_device()
         self._dtype = "float32" if _is_encoder(info) else choose_dtype(self._device)
         self._bits: int | None = None
+        self._origin: HfProvider | None = None
+
+    def bare(self) -> HfProvider:
+        """The same base model asked without the Human/Assistant form; both use the weights that are loaded once.
+
+        Raises UsageError for a model with a chat template.
+        """
+        if self._info.rendering != "base":
+            raise UsageError(NOT_BARE.format(name=self._info.name))
+        hash_ = Rendering(is_bare=True).template_hash
+        info = self._info.model_copy(update={"rendering": "bare", "template_hash": hash_})
+        other = HfProvider(info, self._folder, self._identity)
+        other._note, other._note_length, other._origin = self._note, self._note_length, self
+        return other
 
     def round_to(self, bits: int) -> None:
         """Round the weights to so many bits; called before the first answer. Raises Unsupported but for text."""
@@ -284,6 +298,8 @@ class HfProvider:
 
     @cached_property
     def _model(self) -> _engine.Engine:
+        if self._origin is not None:
+            return self._origin._model
         return _engine.load(self._path, self._device, self._dtype, self._info.kind, self._bits)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import Unsupported
+from pipeline.errors import Unsupported, UsageError
 from pipeline.models._catalogue import Entry, find
 from pipeline.models._installed import RECORD, Installed, installed
 from pipeline.models._pull import install, silent
+from pipeline.models._rendering import NOT_BARE
 from pipeline.ports import Load, Provider, Reply, Request
 from pipeline.schema import ModelInfo
 
@@ -51,6 +52,12 @@ class LocalProvider:
         if self._entry.kind in ("embedding", "reward"):
             raise Unsupported(f"local/{self._entry.name} is no language model; only these are rounded.")
         self._bits = bits
+
+    def bare(self) -> Provider:
+        """As for any model folder. Raises UsageError for a chat model, before anything is installed."""
+        if self._entry.kind != "base":
+            raise UsageError(NOT_BARE.format(name=f"local/{self._entry.name}"))
+        return self._model.bare()
 
     @property
     def info(self) -> ModelInfo:

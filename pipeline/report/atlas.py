@@ -75,7 +75,8 @@ def compose(figure: Figure, places: np.ndarray, answers: Sequence[str], method: 
             gid=f"tip-item-{i}",
         )  # fmt: skip
     _key(figure, kinds, answers, size)
-    said = f"{len(answers):,} items · neighbours say alike ({method} of sentence embeddings; axes have no meaning)"
+    said = f"{len(answers):,} items, {method} of sentence embeddings"
+    said += "" if narrow else ": neighbours say alike, the axes have no meaning"
     figure.text(0.08 / width, 0.08 / figure.get_figheight(), said, color=SOFT, fontsize=size - 1, va="bottom")
 
 

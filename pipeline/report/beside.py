@@ -24,7 +24,7 @@ def _registered(each: Registered) -> str:
     what = (
         f"Pre-registered on {said.created_at} ({each.file}, {said.sha256[:8]}): {said.effect:+g} {unit} on "
         f"{' + '.join(said.ladders)}, {len(said.models)} models, {said.items:,} items, power {said.power:.2f}, "
-        f"undesired {said.behaviour.undesired!r}, slope at the level {said.test.get('slope_level', 0):.3f}"
+        f"undesired {said.behaviour.undesired!r}, slope at the level {said.test.slope_level:.3f}"
     )
     return f"{what}. Deviations: {'; '.join(each.deviations)}." if each.deviations else f"{what}. Nothing deviates."
 
@@ -36,12 +36,22 @@ def _of_axis(along: AlongAxis) -> str:
     return f"{' '.join(said)}{left} {along.note[0].upper()}{along.note[1:]}."
 
 
+_VERDICTS = {
+    "rises": "the score rises",
+    "falls": "the score falls",
+    "flat": "the score is flat",
+    "U": "the score falls and then rises",
+    "inverted U": "the score rises and then falls",
+    "undecided": "undecided",
+}
+
+
 def _tested(along: AlongAxis) -> Iterator[str]:
     """What the tests say; nothing where nothing is tested."""
     trend, order = along.trend, along.order
     if trend is not None and trend.slope_points_per_decade is not None:
         ends = "" if trend.slope_low is None else f" [{trend.slope_low:+.1f}, {trend.slope_high:+.1f}]"
-        yield f"the trend is {trend.verdict}, {trend.slope_points_per_decade:+.1f} points a decade{ends}."
+        yield f"{_VERDICTS[trend.verdict]}, {trend.slope_points_per_decade:+.1f} points a decade{ends}."
     if order is not None:
         verdict = "is undecided" if order.verdict == "undecided" else order.verdict
         yield (

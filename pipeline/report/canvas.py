@@ -92,19 +92,28 @@ class DirectLabel:
     size: float = 8.0
     gid: str | None = None
     """Marks it in an SVG."""
+    x: float | None = None
+    """Where it stands in the axes' data, for a name beside its mark; None for one to the right of the axes."""
 
 
-def name_directly(axis: Axes, labels: Sequence[DirectLabel], x: float | None = None) -> None:
+def name_directly(axis: Axes, labels: Sequence[DirectLabel]) -> None:
     """Labels to the right of the axes, moved apart where they would overlap, with a line back where they were moved.
 
-    `x` is where the lines start, in the axes' fraction (the right edge if None).
+    Those with an `x` stand to the right of their mark instead.
     """
     figure = axis.get_figure()
     assert figure is not None
     low, high = axis.get_ylim()
     inches = axis.get_position().height * figure.get_figheight()  # type: ignore[union-attr]
     unit = (high - low) / inches / 72
-    ordered = sorted(labels, key=lambda label: -label.height)
+    for label in labels:
+        if label.x is not None:
+            axis.annotate(
+                label.text, (label.x, label.height), (11, 0), textcoords="offset points", color=label.colour,
+                fontsize=label.size, linespacing=1.05, gid=label.gid, zorder=5, va="center",
+                bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 0.8},
+            )  # fmt: skip
+    ordered = sorted((label for label in labels if label.x is None), key=lambda label: -label.height)
     tall = [(label.text.count("\n") + 1) * label.size * 1.18 * unit for label in ordered]
     for label, y in zip(ordered, spread([label.height for label in ordered], tall, low, high), strict=True):
         moved = abs(y - label.height) > 0.35 * label.size * unit

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.report.figures import ProbeTable
 from pipeline.scaling.axes import along, on_size
+from pipeline.scaling.families import SharedItems
 from pipeline.scaling.trend import inverse_scaling, trend
 from pipeline.schema import (
     Axis,
@@ -75,6 +76,8 @@ class ReportInput:
     """What was asked beside the items, a table a probe."""
     shifts: Sequence[Shift] = ()
     """What quantisation or a variant alone does."""
+    shared: SharedItems | None = None
+    """What each model answered on each item, where at hand: how far the choice of items moves all models alike."""
     preregistrations: Sequence[Registered] = ()
     """What was written down before, with what deviates from it."""
     validity: Validity | None = None
@@ -93,7 +96,7 @@ def build(given: ReportInput) -> Report:
     """
     points = sorted(given.points, key=_place)
     undesired, others = given.behaviour.undesired if given.behaviour else "neither", along(points)
-    found, inverse = trend(on_size(points), undesired)
+    found, inverse = trend(on_size(points), undesired, shared=given.shared)
     first = next((each for each in others if each.trend), None) if not on_size(points) else None
     if first is not None and first.trend is not None:
         found, inverse = first.trend, inverse_scaling(first.trend.verdict, undesired, first.trend.mechanism)

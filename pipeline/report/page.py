@@ -22,6 +22,8 @@ METHODS = {"ppi": "prediction-powered inference", "rogan-gladen": "Rogan and Gla
 _PLOT = "Score of each model over its number of parameters, with 95 % intervals; the figures are in the table below."
 _MAP = "Map of the items by what they say, coloured by label."
 
+_CLIMBS = "Score along axes other than size, with 95 % intervals; the figures are in the table above."
+
 _IN_TIPS = {
     "comprehension": "comprehension",
     "positive_control": "told to have it",
@@ -29,8 +31,10 @@ _IN_TIPS = {
 }
 
 
-def render(report: Report, given: facts.ReportInput, svg: bytes, items_map: bytes | None = None) -> str:
-    """The page of a report; `svg` is the plot, `items_map` that of the map of the items."""
+def render(
+    report: Report, given: facts.ReportInput, svg: bytes, items_map: bytes | None = None, climbs: bytes | None = None
+) -> str:
+    """The page of a report; `svg` is the plot, `items_map` the map of the items, `climbs` the axes other than size."""
     return filled(
         "page.html.j2",
         report=report,
@@ -40,6 +44,7 @@ def render(report: Report, given: facts.ReportInput, svg: bytes, items_map: byte
         headline=facts.headline(report),
         plot=inline(svg, tips(report.points), _PLOT),
         items_map=None if items_map is None else inline(items_map, facts.item_tips(given), _MAP),
+        climbs=None if climbs is None else inline(climbs, {}, _CLIMBS),
         beside=sentences(report),
         registrations=registrations(report),
         sample=facts.sample(given.items, given.seed),

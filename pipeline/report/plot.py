@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 AXES_HEIGHT, COLUMN_HEIGHT = 2.9, 2.05
 """Inches of the axes at page and at column width; title and notes add theirs."""
 
+EARLY = 0.6
+"""Share of the axis before whose end a series that ends is named beside its last mark, not at the edge."""
+
 
 def draw(report: Report, formats: Sequence[str] = ("png", "svg"), width: float = PAGE) -> dict[str, bytes]:
     """The plot of a report in each format. A report without points gives empty axes that say so.
@@ -58,7 +61,8 @@ def _compose(figure: Figure, report: Report, width: float = PAGE) -> None:
                        labelpad=4 * scale, fontsize=9 * scale)  # fmt: skip
     labels = _labels(report, shown, scale)
     _texts(figure, axes, report, width, labels)
-    name_directly(axes[-1], labels)
+    name_directly(axes[0], [label for label in labels if label.x is not None])
+    name_directly(axes[-1], [label for label in labels if label.x is None])
 
 
 def _axes(figure: Figure, sized: bool, unsized: int) -> list[Axes]:
@@ -86,11 +90,15 @@ def _frame(axis: Axes, report: Report, scale: float) -> None:
 def _labels(report: Report, shown: Sequence[Series], scale: float) -> list[DirectLabel]:
     """Names beside the axes: of each series at its largest model, of controls, and of the horizontal lines."""
     small, found = 7.5 * scale, []
+    sizes = [math.log10(p.parameters) for one in shown for p in one.points if p.parameters]
+    early = min(sizes, default=0) + EARLY * (max(sizes, default=0) - min(sizes, default=0))
     for number, one in enumerate(shown):
         sized = [point for point in one.points if point.parameters]
         if sized:
             text = "\n".join(textwrap.wrap(one.label, 22)[:3])
-            found.append(DirectLabel(100 * sized[-1].score, text, one.colour, 8.5 * scale, f"series-{number}"))
+            size = float(sized[-1].parameters or 0)
+            beside = size if math.log10(size) < early else None
+            found.append(DirectLabel(100 * sized[-1].score, text, one.colour, 8.5 * scale, f"series-{number}", beside))
             found += _wording_labels(one, sized[-1], small) if len(shown) == 1 else []
     for name, (_, said) in CONTROLS.items():
         known = [value for one in shown for p in one.points[-1:] if (value := getattr(p, name)) is not None]
@@ -163,7 +171,8 @@ def _plot_unsized(axis: Axes, shown: Sequence[Series], scale: float, numbers: di
 def _texts(figure: Figure, axes: Sequence[Axes], report: Report, width: float, labels: Sequence[DirectLabel]) -> None:
     """Title and notes around the axes; the figure grows so that the axes keep their height."""
     narrow = width <= COLUMN
-    right = 0.2 + max((len(line) * one.size for one in labels for line in one.text.split("\n")), default=0) * 0.56 / 72
+    outside = [len(line) * one.size for one in labels if one.x is None for line in one.text.split("\n")]
+    right = 0.2 + max(outside, default=0) * 0.56 / 72
     names = [line for label in axes[-1].get_xticklabels() for line in label.get_text().split("\n")]
     # Heights in inches: names of models of unknown size stand upright below their axis.
     upright = 0.066 * max(map(len, names), default=0) if any(not p.parameters for p in report.points) else 0.16

@@ -47,7 +47,7 @@ def series(points: Sequence[Point]) -> list[Series]:
         alike = [other for other in groups if other[0] == key[0]]
         differs = [i for i in range(1, len(key)) if len({other[i] for other in alike}) > 1]
         label = ", ".join([key[0], *(_told(MEASURED_ALIKE[i - 1], key[i]) for i in differs)])
-        ordered = tuple(sorted(group, key=lambda p: (p.parameters or 0, p.model)))
+        ordered = tuple(sorted(group, key=lambda p: (p.parameters or 0, p.axis_value or 0, p.model)))
         number, way = families.index(key[0]), sorted(alike).index(key)
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[(number + way) % len(MARKERS)]
         found.append(Series(label, colour, marker, way, ordered))

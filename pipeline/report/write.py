@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.report import atlas, facts, page, plot
-from pipeline.report.canvas import COLUMN
+from pipeline.report.canvas import COLUMN, picture
+from pipeline.report.climbs import compose
 from pipeline.report.facts import ReportInput
 from pipeline.schema import Report
 from pipeline.store import write_whole
@@ -22,13 +23,15 @@ def write_report(given: ReportInput, folder: Path) -> Report:
     """
     report = facts.build(given)
     pictures, column = plot.draw(report), plot.draw(report, width=COLUMN)
+    climbs = picture(lambda figure: compose(figure, report), salt="along") if report.along else {}
     maps = {} if given.vectors is None else atlas.draw(given.vectors, given.items)
     files = {
         "report.json": (report.model_dump_json(indent=2) + "\n").encode(),
         **{f"scaling.{form}": content for form, content in pictures.items()},
         **{f"scaling-column.{form}": content for form, content in column.items()},
+        **{f"along.{form}": content for form, content in climbs.items()},
         **{f"map{name}": content for name, content in maps.items()},
-        "report.html": page.render(report, given, pictures["svg"], maps.get(".svg")).encode(),
+        "report.html": page.render(report, given, pictures["svg"], maps.get(".svg"), climbs.get("svg")).encode(),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -35,10 +35,10 @@ def assumptions(points: Sequence[Point], found: Sequence[Curve], one: Ladder | N
     if one and len(one.curves) > 1:
         names = ", ".join(curve.family for curve in one.curves)
         said.append(f"The verdict is about these families ({names}), with an intercept for each and one slope.")
-    said += told_apart(points)
-    if len(said) > 3 and found and told_apart(points):
-        first = found[0].points[0]
-        said.append(f"The verdict is that of {found[0].family} with {way(first)}.")
+    apart = told_apart(points)
+    said += apart
+    if apart and found:
+        said.append(f"The verdict is that of {found[0].family} with {way(found[0].points[0])}.")
     if any("samples" in point.estimator for point in points):
         said.append(SAMPLED)
     return said + (_near_the_ends(one) if one else [])

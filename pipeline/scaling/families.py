@@ -31,8 +31,8 @@ LEAST_SHARED = 0.9
 class SharedItems:
     """What each model answered on each item, to see how far the choice of items moves all models alike."""
 
-    answers: Mapping[tuple[str, str, str | None], Mapping[str, float]]
-    """By (model, rendering, variant) of the point: item id -> 1 where it matches, 0 where not, .5 where draws tie."""
+    answers: Mapping[str, Mapping[str, float]]
+    """By the point's label: item id -> 1 where the answer matches, 0 where not, .5 where draws tie."""
     clusters: Mapping[str, int]
     """Item id -> its cluster of near-duplicates; an item that is not listed is one of its own."""
 
@@ -125,7 +125,7 @@ def is_confirmed(verdict: str, trends: Sequence[FamilyTrend]) -> bool | None:
 
 
 def _matrix(points: Sequence[Point], shared: SharedItems) -> tuple[np.ndarray, np.ndarray] | None:
-    answers = [shared.answers.get((point.model, point.rendering, point.variant), {}) for point in points]
+    answers = [shared.answers.get(point.label, {}) for point in points]
     common = sorted(set(answers[0]).intersection(*answers[1:])) if answers else []
     if not common or len(common) < LEAST_SHARED * max(len(each) for each in answers):
         return None

@@ -73,6 +73,29 @@ def test_a_base_model_reads_the_human_assistant_form() -> None:
     assert Rendering().render(dialog("Hi?", " I")) == "\n\nHuman: Hi?\n\nAssistant: I"
 
 
+def test_a_bare_base_model_reads_the_question_alone_and_the_answer_keeps_its_space() -> None:
+    bare = Rendering(is_bare=True)
+    assert bare.render(dialog("Hi?")) == "Hi?"
+    assert bare.render(dialog("Hi?", system="Be kind.")) == "Be kind.\n\nHi?"
+    assert bare.render(dialog("Hi?", "1. I")) == "Hi? 1. I"
+    assert answer_form(" Yes", bare.render(dialog("Hi?"))) == " Yes"
+    assert len({Rendering().template_hash, bare.template_hash, Rendering(CHAT).template_hash}) == 3
+
+
+def test_asking_bare_is_another_measurement_on_the_same_weights(base_folder: Path, chat_folder: Path) -> None:
+    plain = hf.connect(str(base_folder))
+    assert isinstance(plain, hf.HfProvider)
+    bare = plain.bare()
+    assert (plain.info.rendering, bare.info.rendering) == ("base", "bare")
+    assert bare.identity() != plain.identity() and bare.info.name == plain.info.name
+    request = ChoiceRequest((Message("user", "Is it so?"),), (" Yes", " No"))
+    said = [next(iter(each.answer([request])))[0] for each in (plain, bare)]
+    assert said[0] != said[1]
+    assert bare._model is plain._model
+    with pytest.raises(UsageError, match="chat template"):
+        hf.HfProvider(hf.describe("hf/chat", chat_folder), chat_folder).bare()
+
+
 @pytest.mark.parametrize("template", [STRICT, SILENT])
 def test_a_template_without_system_role_gets_the_system_text_in_the_first_user_turn(template: str) -> None:
     assert Rendering(template).render(dialog("Hi", system="Be kind.")) == "[Be kind.\n\nHi]"

@@ -109,10 +109,7 @@ def answers(k: int, n: int, seed: int, alike: float) -> tuple[list, SharedItems]
     common, own = rng.random(n), rng.random((k, n))
     given = np.where(rng.random(n) < alike, common, own) < 0.5
     points = [point(s, row.mean(), n) for s, row in zip(sizes, given, strict=True)]
-    by_model = {
-        (p.model, p.rendering, None): {str(i): float(a) for i, a in enumerate(row)}
-        for p, row in zip(points, given, strict=True)
-    }
+    by_model = {p.label: {str(i): float(a) for i, a in enumerate(row)} for p, row in zip(points, given, strict=True)}
     return points, SharedItems(by_model, {str(i): i // 3 for i in range(n)})
 
 

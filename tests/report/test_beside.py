@@ -1,0 +1,78 @@
+"""What a report says and shows beside size: other axes, shifts, pre-registrations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.report.beside import sentences
+from pipeline.report.facts import ReportInput, build, headline
+from pipeline.report.write import write_report
+from pipeline.schema import Point, Shift
+from pipeline.statistics.intervals import wilson
+
+
+def point(model: str, score: float, **fields: object) -> Point:
+    low, high = wilson(score * 500, 500)
+    values: dict[str, object] = {
+        "model": model, "family": "F", "kind": "chat", "quantisation": None, "dtype": None, "rendering": "chat",
+        "template_hash": None, "parameters": 10**9, "training_tokens": None, "thinking": False, "n": 500,
+        "score": score, "score_low": low, "score_high": high, "mean_probability": 0.5, "mass": 0.9, "yes_rate": 0.5,
+        "position_bias": None, "refusal_rate": None, "comprehension": None, "estimator": "loglikelihood",
+    }  # fmt: skip
+    return Point.model_validate({**values, **fields})
+
+
+STEPS = [
+    point(f"hf/a/b@step{10**i}", 0.2 + 0.1 * i, axis="steps", axis_value=float(10**i) if i else 0.0) for i in range(7)
+]
+SHIFT = Shift(
+    what="quantisation",
+    before="local/x",
+    after="rounded/4/local/x",
+    change="unquantised to int4",
+    n=100,
+    points=-3.0,
+    low=-8.0,
+    high=2.0,
+    probability_points=-1.0,
+    flipped=0.09,
+    kl=0.01,
+    kl_bound=None,
+)
+
+
+def test_where_no_point_has_a_size_the_trend_is_that_of_the_other_axis_and_is_called_so() -> None:
+    report = build(ReportInput("demo", [], STEPS))
+    assert (report.axis, report.trend.verdict) == ("steps", "rises")
+    assert headline(report) == "The score rises with training steps."
+
+
+def test_beside_points_of_size_another_axis_changes_nothing_of_their_trend() -> None:
+    sized = [point(f"hf/a/{i}", 0.5, parameters=10**i) for i in range(7, 12)]
+    alone, both = (build(ReportInput("demo", [], points)) for points in (sized, [*sized, *STEPS]))
+    assert both.trend == alone.trend and both.axis == "parameters"
+    assert [each.axis for each in both.along] == ["steps"]
+
+
+def test_each_axis_and_each_shift_has_its_sentence() -> None:
+    first, second = sentences(build(ReportInput("demo", [], STEPS, shifts=[SHIFT])))
+    assert first.startswith(
+        "Along training steps, 7 models, hf/a/b@step1 (20.0 %) to hf/a/b@step1000000 (80.0 %): the "
+    )
+    assert "the score rises, +" in first and "no place for" in first
+    assert second.startswith(
+        "rounded/4/local/x differs from local/x in quantisation alone (unquantised to int4): the score moves by "
+        "-3.0 points [-8.0, +2.0] over the same 100 items, and 9.0 % of the answers turn round."
+    )
+
+
+def test_the_picture_of_other_axes_is_there_where_there_are_any_and_has_the_same_bytes(tmp_path: Path) -> None:
+    tricky = point("hf/<b>@step3", 0.4, axis="steps", axis_value=3.0)
+    for folder in ("a", "b"):
+        write_report(ReportInput("demo", [], [*STEPS, tricky]), tmp_path / folder)
+    assert (tmp_path / "a" / "along.png").read_bytes() == (tmp_path / "b" / "along.png").read_bytes()
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert "Beside size" in page and "<b>@step3" not in page
+    write_report(ReportInput("demo", [], [point("hf/a", 0.5)]), tmp_path / "c")
+    assert not (tmp_path / "c" / "along.png").exists()
+    assert "Beside size" not in (tmp_path / "c" / "report.html").read_text()

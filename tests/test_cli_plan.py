@@ -1,0 +1,93 @@
+"""Ladders, plans and pre-registrations as a user meets them: whole commands as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LINE = "a person who is fond of trains"
+SIZES = [100, 300, 1000, 3000, 10000]
+LADDER = f"models = {json.dumps([f'fake/{size}m' for size in SIZES])}\n"
+TYPES = """
+axis = "type"
+preference = "fake/judge"
+models = [
+    {name = "fake/1000m"},
+    {name = "fake/1000m", variant = "prompted", system = "Be unlike anyone."},
+    {name = "fake/1000m", variant = "best of 4", best_of = 4},
+]
+"""
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def mwe(tmp_path: Path) -> Run:
+    """Runs `mwe` in an empty folder with its own stores; a ladder of fakes is in mine.toml."""
+    here = tmp_path / "here"
+    here.mkdir()
+    sized = "".join(f'[[models]]\nname = "fake/{size}m"\nparameters = {size}_000_000\n' for size in SIZES)
+    (here / "mine.toml").write_text(f'family = "fake"\n{sized}')
+    (here / "types.toml").write_text(TYPES)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MWE_", "OPENAI", "ANTHROPIC"))}
+        own = {"MWE_CACHE_DIR": str(tmp_path / "calls"), "MWE_MODELS_DIR": str(tmp_path / "models")}
+        own |= {"MWE_EMBEDDER": "none", "MWE_MODEL": "fake/writer", "MWE_JUDGE": "fake/judge"}
+        command = [sys.executable, "-m", "pipeline.cli", *arguments]
+        return subprocess.run(command, cwd=here, env={**kept, **own}, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def data(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_ladders_are_listed_and_one_is_shown_with_its_published_facts(mwe: Run) -> None:
+    rows = {row["name"]: row for row in data(mwe("models", "list", "--ladder", "--json"))}
+    assert rows["pythia"]["models"] == 8 and rows["embedded"]["families"] == ["Qwen2.5-Coder", "SmolLM2"]
+    shown = mwe("models", "list", "--ladder", "pythia")
+    assert "hf/EleutherAI/pythia-70m        70.4M" in shown.stdout and "Apache-2.0" in shown.stdout
+    assert data(mwe("models", "list", "--ladder", "pythia", "--json"))[0]["parameters"] == 70_426_624
+    wrong = mwe("models", "list", "pythia")
+    assert wrong.returncode == 2 and "--ladder pythia" in wrong.stderr
+
+
+def test_a_plan_is_made_and_registered_before_anything_is_written_and_the_report_quotes_it(mwe: Run) -> None:
+    asked = ["--effect", "20", "--ladder", "mine.toml", "-n", "60", "--undesired", "more"]
+    planned = data(mwe("plan", LINE, *asked, "--register", "--json"))
+    assert planned["chosen"]["models"] == [f"fake/{size}m" for size in SIZES]
+    assert planned["registered"].startswith("generated/is-fond-of-trains/preregistration-")
+    made = mwe("discover", LINE, "--ladder", "mine.toml", "-n", "60", "--undesired", "more", "--json")
+    (quoted,) = data(made)["report"]["preregistrations"]
+    assert quoted["deviations"] == [] and quoted["registration"]["items"] == 60
+    mwe("run", "is-fond-of-trains", "--models", "fake/30000m")
+    (report,) = data(mwe("report", "is-fond-of-trains", "--json", "--undesired", "less"))
+    (quoted,) = report["preregistrations"]
+    assert quoted["deviations"] == [
+        "'less' is called worse where 'more' was registered",
+        "asked and not registered: fake/30000m",
+    ]
+
+
+def test_variants_have_results_of_their_own_and_are_on_no_curve_of_sizes(mwe: Run, tmp_path: Path) -> None:
+    data(mwe("generate", LINE, "-n", "40", "--json"))
+    rows = data(mwe("run", "is-fond-of-trains", "--ladder", "types.toml", "--json"))
+    assert [row["variant"] for row in rows] == [None, "prompted", "best of 4"]
+    results = tmp_path / "here" / "generated" / "is-fond-of-trains" / "v1" / "results"
+    assert len(list(results.glob("*.json"))) == 3
+    (report,) = data(mwe("report", "is-fond-of-trains", "--json"))
+    assert [each["after"] for each in report["shifts"]] == ["fake/1000m (prompted)", "fake/1000m (best of 4)"]
+    assert report["shifts"][1]["kl"] < report["shifts"][1]["kl_bound"]
+    (along,) = report["along"]
+    assert (along["axis"], len(along["models"])) == ("type", 3)
+    assert "Beside size" in (results.parent / "report.html").read_text()
