@@ -401,6 +401,9 @@ class FamilyTrend(Record):
     """The trend of one family alone: its models that were measured alike."""
 
     family: str
+    kind: str
+    rendering: str
+    variant: str | None
     verdict: TrendVerdict
     sizes: int
     """Distinct sizes of the curve."""

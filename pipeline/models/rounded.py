@@ -6,6 +6,7 @@ and the answers are stored apart from those of the model as it is.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,12 @@ class RoundedProvider:
     def __init__(self, provider: Any, bits: int) -> None:
         self._provider, self._bits = provider, bits
         provider.round_to(bits)
+
+    def bare(self) -> RoundedProvider:
+        """As for the model as it is. Raises UsageError for a chat model."""
+        other = copy.copy(self)
+        other._provider = self._provider.bare()
+        return other
 
     @property
     def info(self) -> ModelInfo:
