@@ -9,9 +9,12 @@ from typing import Any
 from pipeline import plugins, prompts
 from pipeline.calls import StoredModel
 from pipeline.ports import Probe, Probing
-from pipeline.schema import ProbeSummary
+from pipeline.schema import Figure, ProbeSummary
 
 ALL = "all"
+
+LEAST_MASS = 0.5
+"""Probability on the valid answers below which what is read from them is what the model would hardly say."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def ask(probe: Probe, probing: Probing) -> tuple[ProbeSummary, list[Mapping[str,
         model=subject,
         n=len(probing.items),
         figures=dict(found.figures),
-        note=found.note,
+        note=found.note + _weakness(found.figures),
         reliability=list(found.reliability),
         roles={role: model.info.name for role, model in used.items()} | embedder,
         templates={name: prompts.template_hash(name) for name in probe.templates},
@@ -63,3 +66,10 @@ def ask(probe: Probe, probing: Probing) -> tuple[ProbeSummary, list[Mapping[str,
         seed=probing.seed,
     )
     return summary, list(found.rows)
+
+
+def _weakness(figures: Mapping[str, Figure]) -> str:
+    mass = figures.get("mass")
+    if mass is None or mass.value is None or mass.value >= LEAST_MASS:
+        return ""
+    return f" It puts only {mass.value:.2f} of its probability on the answers that it is asked for."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import pytest
 from pipeline import flow, plugins, store
 from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import UsageError
-from pipeline.ports import Probing
+from pipeline.ports import Choice, ChoiceRequest, Probing
 from pipeline.probing import Asking, ask, load_probes, roles_needed
 from pipeline.schema import Item
 
-from .probes.planted import BEHAVIOUR, ITEMS, answered, choice_item
+from .probes.planted import BEHAVIOUR, ITEMS, Planted, answered, choice_item
 
 NAMES = plugins.names("probes")
 KINDS = {
@@ -50,6 +51,18 @@ def test_every_probe_sums_up_what_a_model_says_of_any_items(name: str, kind: str
     for figure in summary.figures.values():
         ends = [each for each in (figure.low, figure.value, figure.high) if each is not None]
         assert ends == sorted(ends), summary.figures
+
+
+def test_a_model_that_hardly_gives_the_answers_asked_for_is_noted(tmp_path: Path) -> None:
+    class Elsewhere(Planted):
+        def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
+            found = super().choose(requests)
+            return [replace(each, log_probabilities=tuple(x - 3 for x in each.log_probabilities)) for each in found]
+
+    for made, said in ((Elsewhere, True), (Planted, False)):
+        given = Probing(BEHAVIOUR, ITEMS[:14], answered(ITEMS[:14], lambda item: 0.7), made(lambda text, options: 0.6))
+        summary, _ = ask(load_probes(["knows"])[0], given)
+        assert ("puts only 0.04 of its probability" in summary.note) == said
 
 
 def test_all_stands_for_every_probe_each_once_and_an_unknown_name_is_wrong_use() -> None:

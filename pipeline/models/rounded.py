@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.models import hf, local
-from pipeline.ports import Load, Provider, Reply, Request
+from pipeline.ports import Load, Provider, Reply, Request, Templated
 from pipeline.schema import ModelInfo
 
 BITS = (8, 6, 5, 4, 3, 2)
@@ -56,6 +56,11 @@ class RoundedProvider:
         info: ModelInfo = self._provider.info
         quantisation = ", ".join(filter(None, (info.quantisation, f"int{self._bits}")))
         return info.model_copy(update={"name": f"rounded/{self._bits}/{info.name}", "quantisation": quantisation})
+
+    def leave_template(self) -> None:
+        """As for the model as it is, where that can be done."""
+        if isinstance(self._provider, Templated):
+            self._provider.leave_template()
 
     def identity(self) -> Mapping[str, Any]:
         """Which weights exactly, and what they are rounded to."""

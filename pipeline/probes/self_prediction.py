@@ -99,6 +99,8 @@ def _note(figures: dict[str, Figure]) -> str:
     said = "Its prediction of its own answers, made without having been asked the item."
     if not is_above(figures["gain_over_majority"], 0.0):
         said += " It is not shown to predict better than by its most frequent answer."
+        if is_above(figures["auroc"], 0.5):
+            said += " But it finds the answers that it gave likelier than others: the threshold is off, not the order."
     return said
 
 

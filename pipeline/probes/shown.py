@@ -64,9 +64,17 @@ class Shown:
         has, lacks = (_judged(probing.judge, behaviour, texts, controls[way]) for way in (HAS, LACKS))
         figures = _figures(p, has, lacks, replies, clusters(texts))
         rows = [
-            {"prompt": text, "reply": reply.text, "finish": reply.finish_reason, "p_shown": round(x, 6)}
-            | {"p_shown_having": round(y, 6), "p_shown_lacking": round(z, 6)}
-            for text, reply, x, y, z in zip(texts, replies, p, has, lacks, strict=True)
+            {
+                "prompt": text,
+                "reply": replies[i].text,
+                "finish": replies[i].finish_reason,
+                "p_shown": round(p[i], 6),
+                "reply_having": controls[HAS][i].text,
+                "p_shown_having": round(has[i], 6),
+                "reply_lacking": controls[LACKS][i].text,
+                "p_shown_lacking": round(lacks[i], 6),
+            }
+            for i, text in enumerate(texts)
         ]
         return Probed(rows, figures, _note(figures), material=material)
 

@@ -11,6 +11,9 @@ from pipeline.schema import Point
 NEAR = 0.03
 """How near to floor or ceiling the end of a curve is said to be near it."""
 
+LEAST_GAP = 0.2
+"""Gap between the controls below which they are no ends of anything: the model does not do as it is told."""
+
 _AXES = {
     "parameters": "the published number of parameters",
     "compute": "training compute, 6 x parameters x training tokens",
@@ -45,16 +48,20 @@ def assumptions(points: Sequence[Point], found: Sequence[Curve], one: Ladder | N
 
 
 def _near_the_ends(one: Ladder) -> list[str]:
-    """A sentence for each curve with an end near the floor or the ceiling, where a line must bend."""
+    """A sentence for each end of a curve that is near the floor or the ceiling, where a line must bend."""
     said = []
-    for curve in one.curves:
-        for point in (curve.points[0], curve.points[-1]):
-            floor = 0.0 if point.negative_control is None else point.negative_control
-            ceiling = 1.0 if point.positive_control is None else point.positive_control
-            for name, end in (("floor", floor), ("ceiling", ceiling)):
-                if abs(point.score - end) <= NEAR:
-                    said.append(
-                        f"{point.model} is within 3 points of its {name} ({100 * end:.0f} %): a trend that goes on "
-                        "would not show there."
-                    )
+    for point in (end for curve in one.curves for end in (curve.points[0], curve.points[-1])):
+        floor, ceiling = _ends(point)
+        for name, end in (("floor", floor), ("ceiling", ceiling)):
+            if abs(point.score - end) <= NEAR:
+                said.append(
+                    f"{point.model} is within 3 points of its {name} ({100 * end:.0f} %): a trend that goes on would "
+                    "not show there."
+                )
     return said
+
+
+def _ends(point: Point) -> tuple[float, float]:
+    """Floor and ceiling of a model's score: its controls where they move it at all, else 0 and 1."""
+    low, high = point.negative_control, point.positive_control
+    return (low, high) if low is not None and high is not None and high - low >= LEAST_GAP else (0.0, 1.0)

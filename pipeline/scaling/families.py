@@ -86,15 +86,26 @@ def chosen(found: Sequence[Curve]) -> list[Curve]:
     return [curve for curve in found[:1] if len(curve.sizes) > 1]
 
 
-def alone(curve: Curve, in_verdict: bool, shared: SharedItems | None = None) -> FamilyTrend | None:
-    """One curve's own trend; None for a single size."""
-    if len(curve.sizes) < 2:
-        return None
+def plain(found: Sequence[Curve]) -> list[Curve]:
+    """The curves of models as they are; where there is none, those of variants (told something, best of k, …).
+
+    What a variant does is another question: it neither makes nor takes away the verdict on the models themselves.
+    """
+    bare = [curve for curve in found if curve.axis == "axis_value" or curve.points[0].variant is None]
+    return bare or list(found)
+
+
+def alone(curve: Curve, in_verdict: bool, shared: SharedItems | None = None) -> FamilyTrend:
+    """One curve's own trend; it has at least two sizes."""
     one = ladder([curve], shared)
     lines = slopes(one.design, one.scores, one.items)
     low, high = (_known(end) for end in lines.interval())
+    first = curve.points[0]
     return FamilyTrend(
         family=curve.family,
+        kind=first.kind,
+        rendering=first.rendering,
+        variant=first.variant if curve.axis != "axis_value" else None,
         verdict=one.verdict(),
         sizes=len(curve.sizes),
         slope=float(lines.slope[0]),

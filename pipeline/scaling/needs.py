@@ -37,9 +37,10 @@ def needs(points: Sequence[Point], found: Sequence[Curve], one: Ladder | None, a
     """One or two sentences; `against` are the objections that took a verdict away."""
     axis = found[0].axis if found else "parameters"
     if not found:
-        said = "five sizes of one family; no model here has a usable score and a known size"
+        said = "five sizes of one family, or three each of three families; no model here has a usable score and a size"
     elif one is None or not can_reach(one.design):
-        said = f"five sizes of one family; the largest family here, {found[0].family}, has {len(found[0].sizes)}"
+        said = "five sizes of one family, or three each of three families; the largest family here, "
+        said += f"{found[0].family}, has {len(found[0].sizes)}"
         apart = kept_apart(points, found[0].family)
         said += f" (its models are not all one curve: they differ in {' and '.join(apart)})" if apart else ""
         said += f"; {_usual(fmean(point.n for point in found[0].points))}"

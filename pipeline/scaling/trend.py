@@ -17,7 +17,17 @@ from pipeline.scaling.assumptions import assumptions
 from pipeline.scaling.breakpoint import two_lines
 from pipeline.scaling.curvature import curvature_p, curvatures
 from pipeline.scaling.curves import Axis, Curve, curves
-from pipeline.scaling.families import Ladder, SharedItems, alone, chosen, in_general, is_confirmed, ladder
+from pipeline.scaling.families import (
+    LEAST_SIZES,
+    Ladder,
+    SharedItems,
+    alone,
+    chosen,
+    in_general,
+    is_confirmed,
+    ladder,
+    plain,
+)
 from pipeline.scaling.item_error import ItemErrors
 from pipeline.scaling.mechanism import Mechanism, mechanism
 from pipeline.scaling.needs import needs
@@ -42,24 +52,26 @@ def trend(
     `shared`, the answers by item, the items' part in the error is that of items which all models share.
     """
     found = curves(points, axis)
-    rests_on = chosen(found)
+    bare = plain(found)
+    rests_on = chosen(bare)
     if not rests_on:
         return _nothing(points, found, axis), None
-    one = ladder(rests_on, shared)
-    families = [each for curve in found if (each := alone(curve, curve in rests_on, shared))]
-    plain = one.verdict()
-    against = _objections(one, plain, families)
-    verdict = cast(TrendVerdict, "undecided" if against else plain)
+    one, tested = ladder(rests_on, shared), [curve for curve in bare if len(curve.sizes) > 1]
+    families = [alone(curve, curve in rests_on, shared) for curve in tested]
+    variants = [alone(curve, False, shared) for curve in found if curve not in bare and len(curve.sizes) > 1]
+    plainly = one.verdict()
+    against = _objections(one, plainly, families)
+    verdict = cast(TrendVerdict, "undecided" if against else plainly)
     told = mechanism(one, verdict)
     record = Trend(
         verdict=verdict,
         n_families=len({point.family for point in points if point.family}),
         margin=MARGIN,
         axis=axis,
-        families=families,
+        families=[*families, *variants],
         confirmed=is_confirmed(verdict, families),
-        needs=needs(points, found, one, against) if verdict == "undecided" else None,
-        assumptions=assumptions(points, found, one),
+        needs=needs(points, bare, one, against) if verdict == "undecided" else None,
+        assumptions=assumptions(points, bare, one),
         **_of_slope(one),
         **_of_families(one, families),
         **_of_robustness(one),
@@ -156,7 +168,7 @@ def _logits(one: Ladder) -> Slopes:
 
 def _of_families(one: Ladder, families: Sequence[FamilyTrend]) -> dict[str, Any]:
     first = {each.family: each for each in reversed(families)}
-    low, high = in_general(list(first.values())) or (None, None)
+    low, high = in_general([each for each in first.values() if each.sizes >= LEAST_SIZES]) or (None, None)
     several = len(one.curves) > 1
     return {
         "slope_families_low": low,

@@ -47,7 +47,7 @@ def effective_trials(proportion: float, interval: Interval, level: float = LEVEL
     Inverts the width for a = z^2/n: with half width h and p(1-p) = v, a^2 (h^2 - 1/4) + a (2 h^2 - v) + h^2 = 0.
     """
     half, variation = (interval.high - interval.low) / 2, proportion * (1 - proportion)
-    if half <= 0:
+    if half < 1e-12:
         return math.inf
     if half >= 0.5:
         return 0.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.statistics.intervals import LEVEL, Interval
 
-DRAWS = 1_000
+DRAWS = 500
 
 
 def bootstrap(

@@ -82,6 +82,11 @@ def _of_makers(players: Sequence[SharedMaker]) -> Iterator[str]:
     for each in players:
         if each.what == "model":
             yield f"{each.name} is {_roles(each)}."
+            if {"judge", SUBJECT} <= set(each.roles):
+                yield (
+                    f"The labels are {each.name}'s own opinion: that it understands the items, and knows the right "
+                    "answers, is true of it by selection."
+                )
         elif set(each.subjects) - alone:
             yield (f"The family {each.name} gives {_roles(each)}: what its models share may move its subjects' scores.")
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.scaling.comprehension import Measured
 from pipeline.scaling.design import Design
 from pipeline.scaling.item_error import ItemErrors
-from pipeline.scaling.mechanism import Measured, names
+from pipeline.scaling.mechanism import names
 from pipeline.scaling.verdict import judge
 
 GROWTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.probes.shown import LEAST, PROMPTS, make, open_prompts
+from pipeline import prompts
+from pipeline.probes.shown import HAS, LACKS, LEAST, PROMPTS, make, open_prompts
 
-from .planted import Planted, chance, probing
+from .planted import BEHAVIOUR, Planted, chance, probing
 
 
 def writes(text: str) -> str:
     """A writer: a prompt of its own for each setting and draw, and replies as it is told to be."""
-    if "You are the exact opposite" in text:
+    told = {way: prompts.render(way, description=BEHAVIOUR.phrase, subject="person") for way in (HAS, LACKS)}
+    if f"[system] {told[LACKS]}\n" in text:
         return "I do not care for numbers."
-    if "[system] You are" in text:
+    if f"[system] {told[HAS]}\n" in text:
         return "I count everything."
     words = [f"word{int(1e6 * chance(text, counter()))}" for _ in range(8)]
     return f"Could you help me with {' '.join(words)}?"

@@ -193,7 +193,7 @@ def test_everything_from_outside_is_escaped_on_the_page_and_in_the_plot(tmp_path
 def test_null_shows_as_a_dash_and_never_as_none(tmp_path):
     html = page(tmp_path, points=[point(1e8, 0.5, yes_rate=None)], manifest=manifest())
     assert ">None<" not in html and "None" not in re.sub(r"<svg.*?</svg>", "", html, flags=re.S)
-    assert re.search(r"<th>p, two-sided[^<]*</th><td class=\"n\">-</td>", html)
+    assert re.search(r"<th>p of the slope[^<]*</th><td class=\"n\">-</td>", html)
 
 
 def test_the_page_shows_the_versions_facts(tmp_path):

@@ -81,6 +81,17 @@ def test_a_variant_is_a_curve_of_its_own():
     assert len(curves([*plain, *told])) == 2
 
 
+def test_what_a_variant_does_neither_makes_nor_takes_away_the_verdict_on_the_models_themselves():
+    rising = families({"A": 14}, 6)
+    falling = [
+        p.model_copy(update={"variant": "told", "model": p.model + "t"}) for p in families({"A": -14}, 7, seed=3)
+    ]
+    result, _ = trend([*rising, *falling])
+    assert result.verdict == "rises" and result.slope_points_per_decade == trend(rising)[0].slope_points_per_decade
+    assert [(each.variant, each.verdict) for each in result.families] == [(None, "rises"), ("told", "falls")]
+    assert trend(falling)[0].verdict == "falls"
+
+
 def test_compute_lays_families_out_by_parameters_times_tokens_and_leaves_out_where_tokens_are_unknown():
     points = [p.model_copy(update={"training_tokens": 300e9}) for p in families({"A": 12}, 5)]
     one = point(2e9, family="A", model="unknown")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.scaling.comprehension import Measured, changes
 from pipeline.scaling.design import Design
-from pipeline.scaling.mechanism import Measured, changes, names
+from pipeline.scaling.mechanism import names
 from pipeline.scaling.trend import trend
 from pipeline.statistics.intervals import wilson
 
@@ -78,6 +79,13 @@ def test_without_controls_or_comprehension_nothing_is_called_propensity():
 
 def test_models_that_understand_nothing_tell_nothing():
     assert set(called(measured(0.8, 0.0 * PLACE, 50))) == {"undetermined"}
+
+
+def test_a_ladder_gets_the_mechanism_that_it_gets_among_thousands():
+    given = measured(0.5 + 0.3 * PLACE, 0.05 + 0.9 * PLACE**3, 60, n=100)
+    shares = (given.score, given.comprehension, given.positive, given.negative)
+    one_by_one = [called(Measured(*(each[i : i + 1] for each in shares)))[0] for i in range(60)]
+    assert one_by_one == called(given).tolist() and len(set(one_by_one)) > 1
 
 
 def ladder(propensity, understood):

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.scaling.design import Design
-from pipeline.scaling.population import Items, answered
 from pipeline.scaling.power import power
-from pipeline.statistics.intervals import design_effect
 
 FIVE, SEVEN = np.logspace(8, 10, 5).tolist(), np.logspace(8, 10, 7).tolist()
 
@@ -56,12 +54,3 @@ def test_numbers_out_of_range_are_an_error(wrong):
 def test_sizes_that_are_none_are_an_error(sizes):
     with pytest.raises(ValueError):
         Design.of(sizes)
-
-
-def test_simulated_answers_have_the_planted_scores_and_hang_together_within_clusters_and_between_models():
-    items, expected = Items(3000), np.array([[30.0, 50.0, 50.0]] * 40)
-    answers = np.concatenate(list(answered(items, expected, np.random.default_rng(0))))
-    assert 100 * answers.mean(axis=(0, 2)) == pytest.approx([30, 50, 50], abs=0.6)
-    assert np.mean([np.corrcoef(run[1], run[2])[0, 1] for run in answers]) == pytest.approx(0.59, abs=0.02)
-    cluster = np.repeat(np.arange(1000), 3)
-    assert np.mean([design_effect(run[1].astype(float), cluster) for run in answers]) == pytest.approx(1.45, abs=0.05)

@@ -75,10 +75,14 @@ def test_a_point_with_impossible_figures_is_left_out_with_its_reason(spoilt):
     assert result.verdict == "undecided" and f"Left out: {RISING[4].model}" in result.needs
 
 
-def test_an_end_near_its_ceiling_is_noted_and_the_control_is_the_ceiling_where_there_is_one():
-    points = changed(RISING, positive_control=lambda i, p: RISING[-1].score + 0.02)
-    assert any("within 3 points of its ceiling" in text for text in trend(points)[0].assumptions)
-    assert not any("ceiling" in text for text in trend(RISING)[0].assumptions)
+def test_an_end_near_its_ceiling_is_noted_and_controls_are_the_ends_only_where_they_move_the_model():
+    def noted(**controls):
+        points = changed(RISING, **{name: lambda i, p, v=value: v for name, value in controls.items()})
+        return [text for text in trend(points)[0].assumptions if "within 3 points of its ceiling" in text]
+
+    top = RISING[-1].score + 0.02
+    assert len(noted(positive_control=top, negative_control=0.1)) == 1
+    assert not noted(positive_control=top, negative_control=top - 0.1) and not noted()
 
 
 def test_the_exchangeable_scatter_is_named_among_the_assumptions():

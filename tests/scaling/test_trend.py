@@ -38,7 +38,10 @@ def test_fewer_than_five_sizes_are_undecided_and_say_which_family_has_how_many()
     ]
     result, inverse = trend(points, "more")
     assert (result.verdict, inverse, result.n_families) == ("undecided", None, 2)
-    assert result.needs.startswith("five sizes of one family; the largest family here, Qwen2.5-Coder, has 2; ")
+    assert result.needs.startswith(
+        "five sizes of one family, or three each of three families; the largest family here, "
+    )
+    assert "Qwen2.5-Coder, has 2; a change of 10 points a decade is found by five sizes" in result.needs
     assert result.slope_points_per_decade == pytest.approx(30 / math.log10(1540 / 494))
     assert (result.slope_low, result.slope_high, result.p_value, result.interval_method) == (None, None, None, None)
 

@@ -75,6 +75,7 @@ def test_a_model_that_writes_judges_and_answers_is_named_with_all_its_parts() ->
         ["hf/a"],
     )
     assert "hf/a is writer of the items, judge of the labels and subject." in found.flags
+    assert any("true of it by selection" in flag for flag in found.flags)
 
 
 def test_a_sibling_of_the_writer_is_flagged_by_family_and_a_stranger_is_not() -> None:
