@@ -18,6 +18,7 @@ of parameters is the published one and never a count of what happens to lie in a
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -165,6 +166,16 @@ def with_published(rung: Rung) -> Rung:
 def _embedded(name: str) -> Rung | None:
     entry = _catalogue.load().get(name.removeprefix("local/"))
     return Rung(name=name, **{fact: getattr(entry, fact) for fact in _OF_CATALOGUE}) if entry else None
+
+
+def notes_on(models: Iterable[str]) -> list[str]:
+    """What the ladders that come along say must be known of these models, where at least two of a ladder are there."""
+    asked = set(models)
+    return [
+        f"{ladder.name}: {ladder.note}"
+        for ladder in _all()
+        if ladder.note and ladder.axis == "parameters" and len(asked.intersection(ladder.names)) > 1
+    ]
 
 
 @functools.cache

@@ -250,6 +250,14 @@ class Served(Protocol):
 
 
 @runtime_checkable
+class Templated(Protocol):
+    """A provider whose base models may come with a chat template that they were not trained on."""
+
+    def leave_template(self) -> None:
+        """Ask in the Human/Assistant form from now on; called before the first answer."""
+
+
+@runtime_checkable
 class Bareable(Protocol):
     """A provider whose base models can be asked without the Human/Assistant form."""
 

@@ -838,6 +838,8 @@ class Report(Record):
     """The trends along axes other than size, one an axis and family."""
     shifts: list[Shift] = []
     """What quantisation or a variant alone does, wherever two points show it."""
+    ladder_notes: list[str] = []
+    """What the ladders of these models say must be known before a curve is read off them."""
     preregistrations: list[Registered] = []
     """Those that fit the dataset by its behaviour, oldest first."""
     validity: Validity | None = None

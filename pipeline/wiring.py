@@ -402,6 +402,8 @@ class Connections:
         for name in dict.fromkeys([*names, *(n for rung in climbed for n in (rung.name, rung.preference) if n)]):
             plugin, rest = _provider(name)
             provider = plugin.connect(rest, note=self._progress.note)
+            if any(with_published(rung).kind == "base" for rung in (*climbed, Rung(name=name)) if rung.name == name):
+                _leave_template(provider)
             if rendering or any(rung.rendering for rung in climbed if rung.name == name):
                 _bare(provider)
         own = [rung for rung in climbed if rung.variant or rung.name not in names]
@@ -418,6 +420,8 @@ class Connections:
         if self._latest is None or self._latest.provider.info.name != rung.name:
             self._latest = None
             self._latest = self._connect(rung.name)
+            if rung.kind == "base":
+                _leave_template(self._latest.provider)
         return self._as_rung(self._latest, rung, self.model)
 
     def subjects(self, rungs: Sequence[Rung]) -> Iterator[StoredModel]:
@@ -480,6 +484,8 @@ class Connections:
         identity = {} if name.startswith(LOCAL) else provider.identity()
         price = price_of(name, identity, self._prices)
         known = published(name)
+        if known and known.kind == "base":
+            _leave_template(provider)
         return StoredModel(provider, self._store, self._progress, price, self.purse, known.facts if known else {})
 
     def unloaded(self, name: str) -> StoredModel:
@@ -543,6 +549,14 @@ def outlook(
         lambda done, total: progress.update("simulating ladders", done, total),
         together=bool(ladders) and len(climbed) > 1,
     )
+
+
+def _leave_template(provider: Provider) -> None:
+    """A base model is asked in the Human/Assistant form, also where a chat template lies beside its weights."""
+    from pipeline.ports import Templated
+
+    if isinstance(provider, Templated):
+        provider.leave_template()
 
 
 def _how_to_price(names: Sequence[str]) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from pipeline import prompts
+from pipeline.calls import CallStore, StoredModel
 from pipeline.contexts import (
     COMPREHENSION,
     HAS,
@@ -18,9 +22,13 @@ from pipeline.contexts import (
     wording_names,
 )
 from pipeline.errors import UsageError
+from pipeline.evaluate import evaluate
 from pipeline.formats.yes_no import question
+from pipeline.models import hf
 from pipeline.schema import Item
+from pipeline.store import find
 
+REFERENCE = Path(os.environ.get("MWE_REFERENCE") or Path(__file__).parents[2] / "shared" / "reference")
 TRAINS = prompts.describe("a person who loves trains")
 ROBOT = prompts.describe("an AI system that wants power")
 
@@ -183,3 +191,48 @@ def test_a_hostile_statement_is_only_ever_text_in_the_question() -> None:
     asked = put(item(statement=hostile), Contexts(behaviour=TRAINS))
     for name in ("agree", COMPREHENSION):
         assert hostile in asked[name][0].request.messages[-1].content
+
+
+@pytest.mark.skipif(not (REFERENCE / "persona").is_dir(), reason="the reference data is not here")
+@pytest.mark.parametrize(
+    ("folder", "further", "least"),
+    [
+        ("persona", {"agree", "reversed"}, 1.0),
+        ("advanced-ai-risk/lm_generated_evals", {"numbers", "ordinals"}, 0.9),
+    ],
+)
+def test_published_items_have_further_wordings(folder: str, further: set[str], least: float) -> None:
+    items = [
+        each for path in sorted((REFERENCE / folder).glob("*.jsonl")) for each in find(str(path), path).items[::25]
+    ]
+    asked = [set(put(each, Contexts())) for each in items]
+    assert {frozenset(each) for each in asked} <= {frozenset({PUBLISHED}), frozenset({PUBLISHED, *further})}
+    assert sum(len(each) > 1 for each in asked) >= least * len(items)
+
+
+@pytest.mark.parametrize("template", ["chat", None])
+def test_a_real_network_answers_every_context_and_its_published_answers_stay_the_same(
+    template: str | None, tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers")
+    from tests.models.tiny import CHAT, write_model
+
+    folder = write_model(tmp_path / "model", "llama", template=CHAT if template else None)
+    items = [
+        item(label, statement=f"I like trains {i}", question=question(f"I like trains {i}"))
+        for i, label in enumerate((" Yes", " No") * 3)
+    ]
+    items += [choice(stem=f"What do you want {i}?") for i in range(3)]
+    model = StoredModel(hf.connect(str(folder)), CallStore(tmp_path / "calls"))
+    plain, rows = evaluate(items, model, ONLY_PUBLISHED)
+    made = model.tally.made
+    point, answers = evaluate(items, model, Contexts(behaviour=TRAINS))
+    assert model.tally.reused == made, "what was asked before is not asked again"
+    kept = {"p_matching", "log_odds", "mass", "answer_form", "orders"}
+    assert [row.model_dump(include=kept) for row in answers] == [row.model_dump(include=kept) for row in rows]
+    assert plain.score == point.score
+    assert set(answers[0].wordings) == {PUBLISHED, "agree", "reversed"}
+    assert set(answers[-1].wordings) == {PUBLISHED, "numbers", "ordinals"}
+    for row in answers:
+        assert len({row.p_matching, row.understood, row.as_having, row.as_lacking}) == 4
+    assert answers[0].answer_form == ("Yes" if template else " Yes")

@@ -110,6 +110,15 @@ class HfProvider:
         other._note, other._note_length, other._origin = self._note, self._note_length, self
         return other
 
+    def leave_template(self) -> None:
+        """Ask in the Human/Assistant form, whatever template is there; called before the first answer.
+
+        Base models such as those of Qwen2.5 come with the chat template of their tuned siblings.
+        """
+        if self._info.rendering == "chat":
+            form = {"kind": "base", "rendering": "base", "template_hash": Rendering().template_hash}
+            self._info = self._info.model_copy(update=form)
+
     def round_to(self, bits: int) -> None:
         """Round the weights to so many bits; called before the first answer. Raises Unsupported but for text."""
         if self._info.kind in _KIND_FOR.values():

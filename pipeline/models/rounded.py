@@ -6,12 +6,13 @@ and the answers are stored apart from those of the model as it is.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.models import hf, local
-from pipeline.ports import Load, Provider, Reply, Request
+from pipeline.ports import Load, Provider, Reply, Request, Templated
 from pipeline.schema import ModelInfo
 
 BITS = (8, 6, 5, 4, 3, 2)
@@ -43,12 +44,23 @@ class RoundedProvider:
         self._provider, self._bits = provider, bits
         provider.round_to(bits)
 
+    def bare(self) -> RoundedProvider:
+        """As for the model as it is. Raises UsageError for a chat model."""
+        other = copy.copy(self)
+        other._provider = self._provider.bare()
+        return other
+
     @property
     def info(self) -> ModelInfo:
         """That of the model, with its name and quantisation: after rounding what is already in few bits, both."""
         info: ModelInfo = self._provider.info
         quantisation = ", ".join(filter(None, (info.quantisation, f"int{self._bits}")))
         return info.model_copy(update={"name": f"rounded/{self._bits}/{info.name}", "quantisation": quantisation})
+
+    def leave_template(self) -> None:
+        """As for the model as it is, where that can be done."""
+        if isinstance(self._provider, Templated):
+            self._provider.leave_template()
 
     def identity(self) -> Mapping[str, Any]:
         """Which weights exactly, and what they are rounded to."""

@@ -9,8 +9,9 @@ from pipeline.schema import AlongAxis, Registered, Report, Shift
 
 
 def sentences(report: Report) -> list[str]:
-    """A sentence or two for each axis other than size, and for each change whose effect two points show."""
-    return [*map(_of_axis, report.along), *map(_of_shift, report.shifts)]
+    """What to know of the ladders, then a sentence or two for each other axis and for each change that points show."""
+    notes = [f"Of the ladder {note}" for note in report.ladder_notes]
+    return [*notes, *map(_of_axis, report.along), *map(_of_shift, report.shifts)]
 
 
 def registrations(report: Report) -> list[str]:

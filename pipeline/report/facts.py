@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.ladders import notes_on
 from pipeline.report.figures import ProbeTable
 from pipeline.scaling.axes import along, on_size
 from pipeline.scaling.families import SharedItems
@@ -115,6 +116,7 @@ def build(given: ReportInput) -> Report:
         axis=first.axis if first else "parameters",
         along=others,
         shifts=list(given.shifts),
+        ladder_notes=notes_on(point.model for point in points if not point.variant),
         preregistrations=list(given.preregistrations),
         validity=given.validity,
     )

@@ -101,4 +101,7 @@ def _wordings(axis: Axes, one: Series, x: Sequence[float], used: Sequence[int]) 
     for name in wordings(one.points):
         known = [i for i in used if name in one.points[i].wordings]
         y = [100 * one.points[i].wordings[name] for i in known]
-        axis.plot([x[i] for i in known], y, color=one.colour, linewidth=0.6, alpha=0.55, zorder=2.1)
+        # A single model has no line: a dash stands for it.
+        marker = "_" if len(known) == 1 else "None"
+        at = [x[i] for i in known]
+        axis.plot(at, y, marker=marker, color=one.colour, linewidth=0.6, alpha=0.55, zorder=2.1)

@@ -101,9 +101,10 @@ def _labels(report: Report, shown: Sequence[Series], scale: float) -> list[Direc
             found.append(DirectLabel(100 * sized[-1].score, text, one.colour, 8.5 * scale, f"series-{number}", beside))
             found += _wording_labels(one, sized[-1], small) if len(shown) == 1 else []
     for name, (_, said) in CONTROLS.items():
-        known = [value for one in shown for p in one.points[-1:] if (value := getattr(p, name)) is not None]
+        known = [p for one in shown for p in one.points if getattr(p, name) is not None and not is_hollow(p)]
         if known:
-            found.append(DirectLabel(100 * sum(known) / len(known), said, SOFT, small))
+            last = max(known, key=lambda p: p.parameters or 0)
+            found.append(DirectLabel(100 * getattr(last, name), said, SOFT, small))
     levels = [(report.ceiling, "ceiling"), (report.floor, "floor"), (0.5, "chance")]
     return found + [DirectLabel(100 * level, name, SOFT, small) for level, name in levels if level is not None]
 

@@ -12,6 +12,7 @@ from pipeline.report.figures import percent, signed
 from pipeline.report.interactive import inline
 from pipeline.report.page import filled, probability
 from pipeline.report.sweep import SweepReport
+from pipeline.scaling.common import IN_MOST
 from pipeline.store import write_whole
 
 _DOTS = "Slope of each behaviour with its 95 % interval; the figures are in the table below."
@@ -61,6 +62,7 @@ def render(sweep: SweepReport, title: str, pictures: dict[str, bytes]) -> str:
         dots=inline(pictures["slopes.svg"], _dot_tips(sweep), _DOTS),
         heat=None if heat_map is None else inline(heat_map, _cell_tips(sweep), _HEAT),
         verdicts=_counts(sweep),
+        least=IN_MOST,
     )
 
 

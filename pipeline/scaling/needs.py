@@ -37,7 +37,7 @@ def needs(points: Sequence[Point], found: Sequence[Curve], one: Ladder | None, a
     """One or two sentences; `against` are the objections that took a verdict away."""
     axis = found[0].axis if found else "parameters"
     if not found:
-        said = "five sizes of one family, or three each of three families; no model here has a usable score and a known size"
+        said = "five sizes of one family, or three each of three families; no model here has a usable score and a size"
     elif one is None or not can_reach(one.design):
         said = "five sizes of one family, or three each of three families; the largest family here, "
         said += f"{found[0].family}, has {len(found[0].sizes)}"

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import fmean
 from typing import Literal
 
@@ -44,15 +43,23 @@ class Pair:
 
 
 def pairs(points: Sequence[Point]) -> list[Pair]:
-    """Every variant with its plain model, and every two plain points that differ in quantisation alone."""
+    """Every variant with its plain model, and every point with the one that differs from it in more bits alone.
+
+    Where several have more bits, it is the one in the most.
+    """
     plain = {point.model: point for point in points if point.variant is None}
     varied = [
         Pair("variant", plain[point.baseline], point)
         for point in points
         if point.variant and point.baseline and point.baseline in plain
     ]
-    alike = [sorted(two, key=_coarseness) for two in combinations(plain.values(), 2) if _differ_in_bits_alone(*two)]
-    return [*(Pair("quantisation", before, after) for before, after in alike), *varied]
+    ordered = sorted(plain.values(), key=_coarseness)
+    rounded = [
+        Pair("quantisation", finest, point)
+        for number, point in enumerate(ordered)
+        if (finest := next((each for each in ordered[:number] if _differ_in_bits_alone(each, point)), None))
+    ]
+    return [*rounded, *varied]
 
 
 def shift(pair: Pair, before: Sequence[Answer], after: Sequence[Answer], clusters: Mapping[str, int]) -> Shift | None:
@@ -114,8 +121,8 @@ def _differ_in_bits_alone(one: Point, other: Point) -> bool:
     )
 
 
-def _coarseness(point: Point) -> tuple[bool, int, int, str]:
+def _coarseness(point: Point) -> tuple[bool, int, int, tuple[int, ...], str]:
     """Unquantised first, then by bits, what was rounded again after what was rounded once."""
     name = point.quantisation or ""
-    bits = min(map(int, re.findall(r"(?:[Qq]|int)(\d)", name)), default=9)
-    return bool(name), -bits, name.count(","), name
+    bits = tuple(-int(each) for each in re.findall(r"(?:[Qq]|int)(\d)", name))
+    return bool(name), max(bits, default=0), len(bits), bits, point.label

@@ -324,3 +324,13 @@ def test_weights_without_safetensors_are_never_unpickled(chat_folder: Path, tmp_
     (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(ModelUnavailable, match="can hold code"):
         hf.connect(str(tmp_path))
+
+
+def test_a_base_model_leaves_the_chat_template_of_its_siblings_aside_where_it_is_known_as_one(tmp_path: Path) -> None:
+    provider = hf.connect(str(write_model(tmp_path, "llama")))
+    before = provider.identity()
+    assert (provider.info.kind, provider.info.rendering) == ("chat", "chat")
+    provider.leave_template()
+    assert (provider.info.kind, provider.info.rendering) == ("base", "base")
+    assert provider.info.template_hash == Rendering().template_hash
+    assert provider.identity() != before and provider.identity()["rendering"] == "base"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import UsageError
-from pipeline.models import rounded
+from pipeline.errors import Unsupported, UsageError
+from pipeline.models import hf, rounded
 from pipeline.models.local import connect
+from pipeline.ports import ChoiceRequest, Message
 
 torch = pytest.importorskip("torch")
 
 from pipeline.models._rounding import BLOCK, round_to  # noqa: E402
+
+from .tiny import write_model  # noqa: E402
 
 
 def weights(rows: int = 5, width: int = 3 * BLOCK + 7) -> torch.Tensor:
@@ -60,3 +63,30 @@ def test_a_rounded_model_has_a_name_a_quantisation_and_calls_of_its_own(tmp_path
 def test_what_cannot_be_rounded_is_refused_with_what_can(name: str) -> None:
     with pytest.raises(UsageError, match="expected rounded/BITS"):
         rounded.connect(name)
+
+
+def choice(provider) -> float:
+    request = ChoiceRequest((Message("user", "Do you like trains?"),), (" Yes", " No"))
+    (reply,) = next(iter(provider.answer([request]))).values()
+    return reply.log_odds(0)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_a_model_moves_further_with_fewer_bits_on_either_path_of_the_engine(tmp_path, architecture: str) -> None:
+    folder = write_model(tmp_path, architecture)
+    plain = choice(hf.connect(str(folder)))
+    eight, two = (abs(choice(rounded.connect(f"{bits}/hf/{folder}")) - plain) for bits in (8, 2))
+    assert 0 < eight < 0.25 * two
+
+
+def test_what_a_rounded_model_answers_is_stored_apart(tmp_path) -> None:
+    folder = write_model(tmp_path, "llama")
+    identities = [provider.identity() for provider in (hf.connect(str(folder)), rounded.connect(f"8/hf/{folder}"))]
+    assert identities[0] == {key: value for key, value in identities[1].items() if key != "rounded"}
+    assert identities[1]["rounded"] == 8
+
+
+def test_an_encoder_is_not_rounded(tmp_path) -> None:
+    folder = write_model(tmp_path, "bert", template=None)
+    with pytest.raises(Unsupported, match="only language models"):
+        rounded.connect(f"8/hf/{folder}")

@@ -76,3 +76,12 @@ def test_the_picture_of_other_axes_is_there_where_there_are_any_and_has_the_same
     write_report(ReportInput("demo", [], [point("hf/a", 0.5)]), tmp_path / "c")
     assert not (tmp_path / "c" / "along.png").exists()
     assert "Beside size" not in (tmp_path / "c" / "report.html").read_text()
+
+
+def test_the_embedded_ladder_is_called_a_demonstration_and_no_curve_joins_its_families() -> None:
+    names = {"local/SmolLM2-135M-Instruct": "S", "local/Qwen2.5-Coder-0.5B-Instruct": "Q"}
+    report = build(ReportInput("demo", [], [point(name, 0.5, family=family) for name, family in names.items()]))
+    (said,) = sentences(report)
+    assert said.startswith("Of the ladder embedded: A demonstration") and report.trend.verdict == "undecided"
+    assert report.trend.slope_points_per_decade is None
+    assert build(ReportInput("demo", [], [point("hf/else/where", 0.5)])).ladder_notes == []

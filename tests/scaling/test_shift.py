@@ -41,6 +41,12 @@ def test_two_points_that_differ_in_quantisation_alone_are_a_pair_coarser_one_las
     assert pair.change == "Q4_K_M to Q4_K_M, int8"
 
 
+def test_several_quantisations_are_each_compared_with_the_finest() -> None:
+    names = ["Q4_K_M, int8", "Q4_K_M, int4", "Q4_K_M"]
+    found = pairs([point(f"local/{name}", quantisation=name) for name in names])
+    assert [pair.change for pair in found] == ["Q4_K_M to Q4_K_M, int8", "Q4_K_M to Q4_K_M, int4"]
+
+
 @pytest.mark.parametrize(
     "other",
     [{"parameters": 2 * 10**9}, {"family": "G"}, {"kind": "base"}, {"dtype": "float32"}, {"estimator": "samples"},
