@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from pipeline.report.canvas import BLUE, FAINT, INK, PAGE, SOFT, place
 from pipeline.report.dots import shortened
 from pipeline.report.facts import GROWS, visible
+from pipeline.reported import Report, ReportedPoint
 from pipeline.scaling.axes import DISTANCES
-from pipeline.schema import AlongAxis, Report, ReportedPoint
+from pipeline.trends import AlongAxis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,8 +14,9 @@ from pipeline.report.figures import figure, figures_of, percent, points_of, sign
 from pipeline.report.interactive import inline, policy, script
 from pipeline.report.reliability import stem
 from pipeline.report.series import short_size
+from pipeline.reported import Report, ReportedPoint
 from pipeline.scaling.curves import left_out
-from pipeline.schema import CANARY, Report, ReportedPoint
+from pipeline.schema import CANARY
 
 METHODS = {"ppi": "prediction-powered inference", "rogan-gladen": "Rogan and Gladen\u2019s formula"}
 """Ways to correct a score, as the page calls them."""

@@ -13,8 +13,9 @@ from pipeline.report.facts import GROWS, visible
 from pipeline.report.figures import wordings
 from pipeline.report.marks import CONTROLS, belong, draw_series
 from pipeline.report.series import Series, is_hollow, legible, series, short_size
+from pipeline.reported import Report, ReportedPoint
 from pipeline.scaling.curves import left_out
-from pipeline.schema import Point, Report, ReportedPoint
+from pipeline.schema import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.report import atlas, climbs, facts, page, plot, reliability
 from pipeline.report.canvas import COLUMN, PAGE, picture
 from pipeline.report.facts import ReportInput
-from pipeline.schema import Report
+from pipeline.reported import Report
 from pipeline.store import write_whole
 
 __all__ = ["ReportInput", "write_report"]

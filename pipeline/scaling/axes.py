@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pipeline.scaling.curves import left_out
 from pipeline.scaling.ordinal import ordered
 from pipeline.scaling.trend import trend
-from pipeline.schema import AlongAxis, Axis, OrderTest, Point
+from pipeline.schema import Axis, Point
+from pipeline.trends import AlongAxis, OrderTest
 
 DISTANCES: tuple[Axis, ...] = ("training_tokens", "rl_steps", "steps")
 """Axes with a logarithmic scale whose points are measured apart from one another."""

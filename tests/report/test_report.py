@@ -17,24 +17,17 @@ from pipeline.report.facts import ReportInput
 from pipeline.report.figures import probe_tables
 from pipeline.report.series import series, short_size
 from pipeline.report.write import write_report
-from pipeline.schema import (
-    Behaviour,
-    Calls,
+from pipeline.reported import (
     Correction,
-    Item,
     JudgeAgreement,
     LabelFigures,
-    Manifest,
-    Point,
     ProbeSummary,
-    RejectedItem,
     ReliabilityBin,
     Report,
     SampledRate,
 )
-from pipeline.schema import (
-    Figure as ProbeFigure,
-)
+from pipeline.reported import Figure as ProbeFigure
+from pipeline.schema import Behaviour, Calls, Item, Manifest, Point, RejectedItem
 from pipeline.statistics.intervals import wilson
 
 EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e $\\frac{"
