@@ -74,7 +74,7 @@ def _along(points: Sequence[Point]) -> AlongAxis:
         values=[_value(point) for point in points],
         scores=[point.score for point in points],
         trend=found,
-        left_out=[f"{label} {why}" for label, why in {**at_zero, **reasons}.items()],
+        left_out=[] if axis == "best_of" else [f"{label} {why}" for label, why in {**at_zero, **reasons}.items()],
         order=_order([point for point in points if point.label not in reasons]) if axis != "best_of" else None,
         note=NOTES[axis],
     )
