@@ -16,13 +16,9 @@ Names of models become objects in wiring.py, for cli.py; nothing here prints.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
-
-import numpy as np
 
 from filters.preferences._saved import SavedPreference
 from pipeline import evaluate as evaluating
@@ -35,30 +31,19 @@ from pipeline.budget import BudgetReached
 from pipeline.calls import StoredModel
 from pipeline.contexts import Contexts
 from pipeline.estimate import Estimate
+from pipeline.gathering import gather, gather_sweep
 from pipeline.generation.recipe import Recipe
-from pipeline.ports import EmbeddingModel, Probing, Progress, Screening
+from pipeline.ports import EmbeddingModel, Progress, Screening
 from pipeline.probing import Asking
 from pipeline.publish import publish, republish, total_calls
-from pipeline.registration import registered
-from pipeline.report.figures import probe_tables
-from pipeline.report.sweep import Anchor, Part, SweepReport
-from pipeline.report.sweep import build as build_sweep
+from pipeline.report.sweep import SweepReport
 from pipeline.report.sweep_page import write_sweep
-from pipeline.report.write import ReportInput, write_report
-from pipeline.reported import ProbeSummary, Report, Validity
-from pipeline.review.accuracy import figures
-from pipeline.review.corrected import corrections
-from pipeline.review.labels import read
-from pipeline.scaling.families import SharedItems
-from pipeline.scaling.shift import pairs, shift
+from pipeline.report.write import write_report
+from pipeline.reported import ProbeSummary, Report
 from pipeline.schema import Behaviour, Calls, Item, Point, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
-from pipeline.statistics.concordance import Agreement, agreement
-from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
-from pipeline.trends import Shift
-from pipeline.validity import examine as validity
 
 
 @dataclass(frozen=True)
@@ -274,20 +259,7 @@ def probe(
     dataset: store.Dataset, behaviour: Behaviour, point: Point, subject: StoredModel, asking: Asking, seed: int = 0
 ) -> Iterator[ProbeSummary]:
     """Put further questions about the items to a model that has answered them, and store what it says."""
-    answers = {answer.id: answer for answer in store.read_answers(dataset, point)}
-    items = [item for item in dataset.items if item.id in answers]
-    others = [other for other in store.read_points(dataset) if other.label != point.label]
-    given = Probing(
-        behaviour,
-        items,
-        [answers[item.id] for item in items],
-        subject,
-        asking.judge,
-        asking.writer,
-        asking.embedder,
-        {other.label: store.read_answers(dataset, other) for other in others},
-        seed,
-    )
+    given = probing.given_of(dataset, behaviour, point, subject, asking, seed)
     for each in asking.probes:
         summary, rows = probing.ask(each, given)
         summary = summary.model_copy(update={"variant": point.variant})
@@ -300,44 +272,7 @@ def report(dataset: store.Dataset, behaviour: Behaviour | None, embedder: Embedd
 
     With an `embedder` also a map of the items.
     """
-    labels, points = read(dataset.folder / store.LABELS), store.read_points(dataset)
-    corrected = (
-        {p.label: corrections(p, store.read_answers(dataset, p), labels, dataset.items) for p in points}
-        if labels
-        else {}
-    )
-    given = ReportInput(
-        dataset=dataset.label,
-        items=dataset.items,
-        points=points,
-        behaviour=behaviour,
-        rejected=dataset.rejected,
-        manifest=dataset.manifest,
-        withdrawn=dataset.withdrawn,
-        spot_checks=figures(labels, dataset.items),
-        corrections=corrected,
-        probes=probe_tables(store.read_probes(dataset), points),
-        vectors=_vectors(dataset, embedder) if embedder else None,
-        shifts=_shifts(dataset, points),
-        shared=_shared(dataset, points),
-        preregistrations=registered(dataset, behaviour, points),
-        validity=_validity(dataset, behaviour, points),
-    )
-    return write_report(given, dataset.folder)
-
-
-def _shared(dataset: store.Dataset, points: Sequence[Point]) -> SharedItems | None:
-    """The answers by item, where a family has models enough for a line."""
-    families = [point.family for point in points if point.family and point.axis is None]
-    if not any(families.count(family) > 2 for family in set(families)):
-        return None
-    answers = {p.label: {each.id: each.score for each in store.read_answers(dataset, p)} for p in points}
-    return SharedItems(answers, _clustered(dataset))
-
-
-def _vectors(dataset: store.Dataset, embedder: EmbeddingModel) -> np.ndarray:
-    embedder.task = "placing items on the map"
-    return embedder.embed([item.text for item in dataset.items])
+    return write_report(gather(dataset, behaviour, embedder), dataset.folder)
 
 
 def sweep(
@@ -347,66 +282,6 @@ def sweep(
     home: Path,
 ) -> SweepReport:
     """What the reports of many datasets (title, dataset, report) say together, and its page in `home`."""
-    found = build_sweep(
-        [Part(title, each, _page(dataset, home), _agreement(dataset, each)) for title, dataset, each in parts],
-        [
-            Anchor(each.label, each.behaviour.description if each.behaviour else each.label, points)
-            for each in anchors
-            if (points := store.read_points(each))
-        ],
-        failures,
-    )
+    found = gather_sweep(parts, anchors, failures, home)
     write_sweep(found, home, str(home))
     return found
-
-
-def _page(dataset: store.Dataset, home: Path) -> str:
-    """The address of a dataset's own page, relative to the sweep's."""
-    return quote(os.path.relpath(dataset.folder / "report.html", home).replace(os.sep, "/"))
-
-
-def _agreement(dataset: store.Dataset, report: Report) -> Agreement | None:
-    """How the models of a report agree item by item."""
-    return agreement(
-        {
-            point.model: {each.id: (each.log_odds, each.answer_form) for each in answers}
-            for point in report.points
-            if point.variant is None and (answers := store.read_answers(dataset, point))
-        }
-    )
-
-
-def _validity(dataset: store.Dataset, behaviour: Behaviour | None, points: Sequence[Point]) -> Validity:
-    """What could make the curve say something else; a published file is compared with a version of one's own."""
-    own = None
-    if behaviour is not None and dataset.manifest is None and dataset.root is not None:
-        own = store.newest_version(behaviour.name, dataset.root)
-    return validity.examine(
-        validity.Examined(
-            items=dataset.items,
-            points=points,
-            answers={point.label: store.read_answers(dataset, point) for point in points},
-            behaviour=behaviour,
-            manifest=dataset.manifest,
-            probes=store.read_probes(dataset),
-            version=own.label if own else None,
-            theirs=store.read_points(own) if own else (),
-        )
-    )
-
-
-def _shifts(dataset: store.Dataset, points: Sequence[Point]) -> list[Shift]:
-    """What quantisation or a variant alone does, wherever two points of a dataset show it."""
-    found = pairs(points)
-    if not found:
-        return []
-    clustered = _clustered(dataset)
-    answers = {each.label: store.read_answers(dataset, each) for pair in found for each in (pair.before, pair.after)}
-    measured = (shift(pair, answers[pair.before.label], answers[pair.after.label], clustered) for pair in found)
-    return [each for each in measured if each is not None]
-
-
-def _clustered(dataset: store.Dataset) -> dict[str, int]:
-    """Item id -> its cluster of near-duplicates."""
-    of = clusters([item.text for item in dataset.items])
-    return {item.id: cluster for item, cluster in zip(dataset.items, of, strict=True)}

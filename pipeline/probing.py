@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import plugins, prompts
+from pipeline import plugins, prompts, store
 from pipeline.calls import StoredModel
 from pipeline.ports import Probe, Probing
 from pipeline.reported import Figure, ProbeSummary
+from pipeline.schema import Behaviour, Point
+from pipeline.store import Dataset
 
 ALL = "all"
 
@@ -73,3 +75,23 @@ def _weakness(figures: Mapping[str, Figure]) -> str:
     if mass is None or mass.value is None or mass.value >= LEAST_MASS:
         return ""
     return f" It puts only {mass.value:.2f} of its probability on the answers that it is asked for."
+
+
+def given_of(
+    dataset: Dataset, behaviour: Behaviour, point: Point, subject: StoredModel, asking: Asking, seed: int = 0
+) -> Probing:
+    """What a probe may use of one subject's answers to one dataset."""
+    answers = {answer.id: answer for answer in store.read_answers(dataset, point)}
+    items = [item for item in dataset.items if item.id in answers]
+    others = [other for other in store.read_points(dataset) if other.label != point.label]
+    return Probing(
+        behaviour,
+        items,
+        [answers[item.id] for item in items],
+        subject,
+        asking.judge,
+        asking.writer,
+        asking.embedder,
+        {other.label: store.read_answers(dataset, other) for other in others},
+        seed,
+    )
