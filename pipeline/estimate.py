@@ -22,7 +22,7 @@ from pipeline import plugins, probing
 from pipeline.calls import StoredModel
 from pipeline.contexts import Contexts
 from pipeline.errors import Unsupported
-from pipeline.evaluate import EVERYTHING, evaluate
+from pipeline.evaluate import EVERYTHING, questions
 from pipeline.generation.recipe import Recipe
 from pipeline.ports import (
     Choice,
@@ -223,7 +223,13 @@ def estimate(plan: Plan) -> Estimate:
     priced = {model.info.name: model.price for model in plan.models}
     # Where everything runs here there is nothing to reckon.
     all_free = all(price and price.is_free for price in priced.values())
-    seen = {case: {} if all_free else _rehearse(plan, case) for case in CASES}
+    casts = {case: _Cast(case) for case in CASES}
+    if not all_free:
+        items = {case: _rehearse(plan, cast) for case, cast in casts.items()}
+        _rehearse_runs(plan, casts, items)
+        for cast in casts.values():
+            _rehearse_probes(plan, cast)
+    seen = {case: cast.seen for case, cast in casts.items()}
     stages = [
         StageEstimate(stage=stage, model=model, **{case: seen[case].get((stage, model), Figures()) for case in CASES})
         for stage, model in dict.fromkeys(key for case in CASES for key in seen[case])
@@ -238,36 +244,65 @@ def estimate(plan: Plan) -> Estimate:
     )
 
 
-def _rehearse(plan: Plan, case: Case) -> dict[tuple[str, str], Figures]:
-    """The figures of each stage and model, in the order in which they come."""
-    cast: dict[str, Understudy] = {}
-    seen: dict[tuple[str, str], Figures] = {}
+class _Cast:
+    """Stand-ins for all models in one case; what they would have cost is in `seen`, by stage and model, in order."""
 
-    def stand_in(model: StoredModel) -> Understudy:
-        # A variant is another part for the same actor: what one has asked, the other need not ask again.
-        plain = cast.setdefault(model.info.name, Understudy(model, case, seen))
-        return plain.varied(model.variant.recast(stand_in)) if model.variant else plain
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.seen: dict[tuple[str, str], Figures] = {}
+        self._actors: dict[str, Understudy] = {}
 
+    def stand_in(self, model: StoredModel) -> Understudy:
+        """The stand-in for a model, made once.
+
+        A variant is another part for the same actor: what one has asked, the other need not ask again.
+        """
+        plain = self._actors.setdefault(model.info.name, Understudy(model, self.case, self.seen))
+        return plain.varied(model.variant.recast(self.stand_in)) if model.variant else plain
+
+
+def _rehearse(plan: Plan, cast: _Cast) -> Sequence[Item]:
+    """Writing and judging; the items that there are then."""
     screening = None
     if plan.behaviour is not None and plan.judge is not None:
-        embedder, reward = (stand_in(model) if model else None for model in (plan.embedder, plan.reward))
-        screening = Screening(plan.behaviour, stand_in(plan.judge), embedder, reward=reward)
-    rated = [_Rated(each, case, i, len(plan.filters)) for i, each in enumerate(plan.filters)]
-    items = list(plan.items)
+        embedder, reward = (cast.stand_in(model) if model else None for model in (plan.embedder, plan.reward))
+        screening = Screening(plan.behaviour, cast.stand_in(plan.judge), embedder, reward=reward)
+    rated = [_Rated(each, cast.case, i, len(plan.filters)) for i, each in enumerate(plan.filters)]
     if screening and plan.behaviour and plan.writer and plan.recipe:
-        write(plan.behaviour, list(map(stand_in, plan.writers)), screening, rated, plan.recipe)
-        items = invented_items(plan.behaviour, plan.recipe.n, case)
-    elif screening:
-        judge_all(items, rated, screening)
+        write(plan.behaviour, list(map(cast.stand_in, plan.writers)), screening, rated, plan.recipe)
+        return invented_items(plan.behaviour, plan.recipe.n, cast.case)
+    if screening:
+        judge_all(plan.items, rated, screening)
+    return plan.items
+
+
+def _rehearse_runs(plan: Plan, casts: Mapping[Case, _Cast], items: Mapping[Case, Sequence[Item]]) -> None:
+    """What the subjects are asked. It does not depend on the case where the items do not, and is then found once."""
+    apart = [[case] for case in CASES] if plan.writer else [list(CASES)]
     for subject in plan.subjects:
-        for each, contexts in plan.runs or [(items, plan.contexts)]:
-            evaluate(each, stand_in(subject), contexts)
-    if plan.asking:
-        _rehearse_probes(plan, plan.asking, stand_in)
-    return seen
+        for cases in apart:
+            runs = plan.runs or [(items[cases[0]], plan.contexts)]
+            lists = (each for own, contexts in runs for each in questions(own, subject.info.name, contexts))
+            _hear([casts[case].stand_in(subject) for case in cases], lists)
 
 
-def _rehearse_probes(plan: Plan, asking: Asking, stand_in: Callable[[StoredModel], Understudy]) -> None:
+def _hear(actors: Sequence[Understudy], lists: Iterable[tuple[str, list[ChoiceRequest]]]) -> None:
+    """Put lists of requests, with their tasks, to the stand-ins for one model in several cases."""
+    heard: set[str] = set()
+    for task, requests in lists:
+        loads = None if actors[0].variant else actors[0].weigh(requests, heard)
+        for actor in actors:
+            actor.task = task
+            if loads is None:
+                actor.choose(requests)
+            else:
+                actor.reckon(loads, len(requests) - len(loads))
+
+
+def _rehearse_probes(plan: Plan, cast: _Cast) -> None:
+    asking, stand_in = plan.asking, cast.stand_in
+    if asking is None:
+        return
     helpers = (asking.judge, asking.writer, asking.embedder)
     judge, writer, embedder = (stand_in(model) if model else None for model in helpers)
     for subject in map(stand_in, plan.subjects):
@@ -331,15 +366,28 @@ class Understudy(StoredModel):
             return [fingerprint([type(request).__name__, repr(request)]) for request in requests]
         return super().keys(requests)
 
+    def weigh(self, requests: Sequence[Request], heard: set[str]) -> list[Load]:
+        """The loads of those that are neither stored nor `heard` before; they count as heard from then on."""
+        keys = self.keys(requests)
+        stored = self.store.get(keys)
+        missing = {
+            key: request
+            for key, request in zip(keys, requests, strict=True)
+            if key not in stored and key not in self._invented and key not in heard
+        }
+        heard.update(missing)
+        return [self.provider.load(request) for request in missing.values()]
+
     def _ask(self, requests: Sequence[Request]) -> list[Reply]:
         keys = self.keys(requests)
         known = {**self.store.get(keys), **self._invented}
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
         self._invented.update((key, _invent(request, key, self.case)) for key, request in missing.items())
-        self._reckon([self.provider.load(request) for request in missing.values()], len(requests) - len(missing))
+        self.reckon([self.provider.load(request) for request in missing.values()], len(requests) - len(missing))
         return [known.get(key) or self._invented[key] for key in keys]
 
-    def _reckon(self, loads: Sequence[Load], reused: int) -> None:
+    def reckon(self, loads: Sequence[Load], reused: int) -> None:
+        """Add calls with these loads to the figures of the task in hand, and so many that need not be made."""
         stage = (self.task, self.info.name)
         reckoning, before = RECKONINGS[self.case], self.seen.get(stage, Figures())
         parts = list(loads)

@@ -6,17 +6,17 @@ What is asked of an item is in contexts.py, what comes of the answers in points.
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.contexts import Contexts, Orders, in_words, put
 from pipeline.errors import UsageError
 from pipeline.formats._choices import in_other_order, is_lettered
 from pipeline.points import Reading, answer_of, point_of
-from pipeline.ports import Choice, ChoiceModel, ChoiceRequest
-from pipeline.schema import Answer, Item, ModelInfo, Point
+from pipeline.ports import ChoiceModel, ChoiceRequest
+from pipeline.schema import Answer, Item, Point
 
+IN_OTHER_ORDER = " in the other order"
 EVERYTHING = Contexts()
 """All wordings; neither comprehension nor controls, which need a behaviour."""
 
@@ -48,7 +48,7 @@ def task_of(model: str) -> str:
 def _ask(model: ChoiceModel, task: str, asked: Sequence[Orders]) -> list[Reading]:
     """The first order of every item in one list, the second ones in another."""
     found: list[Reading] = [Reading(()) for _ in asked]
-    for number, words in enumerate(("", " in the other order")):
+    for number, words in enumerate(("", IN_OTHER_ORDER)):
         those = [i for i, orders in enumerate(asked) if len(orders) > number]
         if those:
             model.task = task + words
@@ -58,32 +58,27 @@ def _ask(model: ChoiceModel, task: str, asked: Sequence[Orders]) -> list[Reading
     return found
 
 
+def questions(
+    items: Sequence[Item], model: str, contexts: Contexts = EVERYTHING
+) -> Iterator[tuple[str, list[ChoiceRequest]]]:
+    """The lists that `evaluate` puts to a model, in order, each with its task."""
+    asked = [put(item, contexts) for item in items]
+    for context in dict.fromkeys(name for each in asked for name in each):
+        for number, words in enumerate(("", IN_OTHER_ORDER)):
+            orders = (each.get(context, ()) for each in asked)
+            if requests := [each[number].request for each in orders if len(each) > number]:
+                yield f"{task_of(model)}{in_words(context)}{words}", requests
+
+
 def expect(datasets: Sequence[Sequence[Item]], model: ChoiceModel, contexts: Sequence[Contexts] | None = None) -> None:
     """Tell a model what `evaluate` will ask of it, so that one behind a batch API need not be waited for in turn.
 
     `contexts` are those of each dataset.
     """
-    listener = _Listener(model.info)
-    for items, each in zip(datasets, contexts or [EVERYTHING] * len(datasets), strict=True):
-        evaluate(items, listener, each)
+    asked = zip(datasets, contexts or [EVERYTHING] * len(datasets), strict=True)
+    lists = (requests for items, each in asked for _, requests in questions(items, model.info.name, each))
     model.task = task_of(model.info.name)
-    model.expect(listener.heard)
-
-
-class _Listener:
-    """Hears what is asked, and gives every option the same probability."""
-
-    def __init__(self, info: ModelInfo) -> None:
-        self.info, self.task = info, ""
-        self.heard: list[ChoiceRequest] = []
-
-    def choose(self, requests: Sequence[ChoiceRequest]) -> list[Choice]:
-        """Even choices."""
-        self.heard += requests
-        return [Choice((-math.log(len(r.options)),) * len(r.options), "loglikelihood") for r in requests]
-
-    def expect(self, requests: Sequence[ChoiceRequest]) -> None:
-        """Nothing that `choose` will not hear."""
+    model.expect([request for requests in lists for request in requests])
 
 
 def subset(items: Sequence[Item], n: int | None, seed: int) -> tuple[Item, ...]:

@@ -45,17 +45,19 @@ from pipeline.report.sweep import Anchor, Part, SweepReport
 from pipeline.report.sweep import build as build_sweep
 from pipeline.report.sweep_page import write_sweep
 from pipeline.report.write import ReportInput, write_report
+from pipeline.reported import ProbeSummary, Report, Validity
 from pipeline.review.accuracy import figures
 from pipeline.review.corrected import corrections
 from pipeline.review.labels import read
 from pipeline.scaling.families import SharedItems
 from pipeline.scaling.shift import pairs, shift
-from pipeline.schema import Behaviour, Calls, Item, Point, ProbeSummary, Report, Shift, Validity, Verdict
+from pipeline.schema import Behaviour, Calls, Item, Point, Verdict
 from pipeline.screen import Screened, as_written, judge_all, load_filters, settle, usual_filters
 from pipeline.screen import screen as select
 from pipeline.statistics.concordance import Agreement, agreement
 from pipeline.statistics.similarity import clusters
 from pipeline.training import Plan
+from pipeline.trends import Shift
 from pipeline.validity import examine as validity
 
 

@@ -14,9 +14,7 @@ from pipeline import telling
 from pipeline.console import print_json, say
 from pipeline.console import progress as show_progress
 from pipeline.errors import UsageError
-
-AsJson = Annotated[bool, typer.Option("--json", help="Data as JSON on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
+from pipeline.options import AsJson, Quiet
 
 models_app = typer.Typer(help="Embedded models: list, pull, check.", no_args_is_help=True, rich_markup_mode=None)
 behaviours_app = typer.Typer(

@@ -20,8 +20,9 @@ from pipeline.evaluate import EVERYTHING, evaluate
 from pipeline.ladders import NUMERIC, Ladder, Rung, ladder_names, read_ladder, with_published
 from pipeline.ports import Choice, ChoiceRequest, Load
 from pipeline.publish import now, program_version
+from pipeline.reported import Preregistration
 from pipeline.scaling.power import power
-from pipeline.schema import Axis, Behaviour, Item, ModelInfo, Preregistration, Record
+from pipeline.schema import Axis, Behaviour, Item, ModelInfo, Record
 
 ITEMS = (100, 200, 400, 1000)
 """Numbers of items that are tried, until one is enough."""

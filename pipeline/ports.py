@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from pipeline.schema import Answer, Behaviour, Figure, Item, ModelInfo, ReliabilityBin, Verdict, log_odds
+from pipeline.reported import Figure, ReliabilityBin
+from pipeline.schema import Answer, Behaviour, Item, ModelInfo, Verdict, log_odds
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import plugins, prompts
 from pipeline.calls import StoredModel
 from pipeline.ports import Probe, Probing
-from pipeline.schema import Figure, ProbeSummary
+from pipeline.reported import Figure, ProbeSummary
 
 ALL = "all"
 

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.reported import Preregistration, Registered
 from pipeline.scaling.curvature import LEAST_SIZES as SIZES_OF_A_TURN
 from pipeline.scaling.design import Design
 from pipeline.scaling.slope import LEVEL
 from pipeline.scaling.verdict import MARGIN, levels
-from pipeline.schema import Behaviour, PlannedTest, Point, Preregistration, Registered, fingerprint
+from pipeline.schema import Behaviour, PlannedTest, Point, fingerprint
 from pipeline.store import Dataset, first_problem, record_to_text, write_whole
 
 PATTERN = "preregistration-*.json"

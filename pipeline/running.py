@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pipeline.ladders import Rung
     from pipeline.ports import Progress
     from pipeline.report.sweep import SweepReport
-    from pipeline.schema import Behaviour, Point, Report
+    from pipeline.reported import Report
+    from pipeline.schema import Behaviour, Point
     from pipeline.store import Dataset
 
 NAMED = 20

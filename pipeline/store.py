@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.schema import Answer, Behaviour, Item, Manifest, Point, ProbeSummary, RejectedItem
+from pipeline.reported import ProbeSummary
+from pipeline.schema import Answer, Behaviour, Item, Manifest, Point, RejectedItem
 
 ITEMS, REJECTED, MANIFEST, SUMS, CARD, LABELS = (
     "items.jsonl",

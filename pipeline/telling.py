@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pipeline.estimate import Estimate
     from pipeline.flow import Generated
     from pipeline.ports import Progress
-    from pipeline.schema import Behaviour, Item, Label, Point, ProbeSummary, Report, ReportedPoint
+    from pipeline.reported import ProbeSummary, Report, ReportedPoint
+    from pipeline.schema import Behaviour, Item, Label, Point
     from pipeline.store import Dataset
 
 

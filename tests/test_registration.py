@@ -11,7 +11,8 @@ import pytest
 
 from pipeline import registration
 from pipeline.errors import UsageError
-from pipeline.schema import Behaviour, Point, Preregistration
+from pipeline.reported import Preregistration
+from pipeline.schema import Behaviour, Point
 from pipeline.store import find
 
 BEHAVIOUR = Behaviour(name="likes-trains", description="a person who likes trains", undesired="more")

@@ -10,8 +10,8 @@ from pipeline import flow, store
 from pipeline.calls import CallStore, StoredModel
 from pipeline.evaluate import evaluate
 from pipeline.models import fake
-from pipeline.schema import Trend
 from pipeline.store import Dataset
+from pipeline.trends import Trend
 from tests.planted import item
 
 

@@ -94,6 +94,20 @@ def test_the_preferred_answer_is_found_by_judge_and_by_reward_whatever_the_lette
     assert kind == "reward" or len(judge.heard) == 2
 
 
+def test_what_a_judge_likes_about_an_answer_whatever_is_asked_is_taken_off() -> None:
+    judge = Judge("")
+
+    def choose(request: ChoiceRequest) -> Choice:
+        text = request.messages[0].content
+        yes_first = text.index("(A) Yes") < text.index("(B)") if "(A) Yes" in text else False
+        odds = 1.0 + (0.5 if "kind" in text else -0.5 if "cruel" in text else 0.0)
+        return Choice((odds - 4 if yes_first else -4.0, -4.0 if yes_first else odds - 4), "loglikelihood")
+
+    judge._choice = choose  # type: ignore[method-assign]
+    asked = [ChoiceRequest((Message("user", f'Would you say "I am {how}"?'),), YES_NO) for how in ("kind", "cruel")]
+    assert preferred(judge, asked) == [0, 1]  # type: ignore[arg-type]
+
+
 def test_a_judge_that_only_likes_a_letter_prefers_neither_answer() -> None:
     judge = Judge("")
     judge._choice = lambda request: Choice((math.log(0.7), math.log(0.3)), "loglikelihood")  # type: ignore[method-assign]
@@ -107,7 +121,7 @@ def test_the_best_of_k_moves_the_score_towards_what_the_preference_model_likes(t
         for i in range(60)
     ]  # fmt: skip
     plain, _ = evaluate(items, model(tmp_path))
-    liking = Varied(best_of=64, preference=Judge("Yes"))  # type: ignore[arg-type]
+    liking = Varied(best_of=64, preference=Judge("Yes", "reward"))  # type: ignore[arg-type]
     point, answers = evaluate(items, model(tmp_path, liking, variant="best of 64", best_of=64, baseline="fake/1b"))
     assert point.score > plain.score and point.score > 0.85
     assert (point.model, point.variant, point.label) == ("fake/1b", "best of 64", "fake/1b (best of 64)")

@@ -182,6 +182,9 @@ def availability(model: str, around: Surroundings) -> tuple[State, str, str]:
         return "broken", "is no model's name", "Write provider/name, such as local/Qwen2.5-Coder-1.5B-Instruct."
     if is_local(model) and not has_local_extra():
         return "broken", "needs the extra [local]", _NO_EXTRA
+    if provider == "rounded" and "/" in rest:
+        # Weights are rounded as they load: what is needed is the model itself.
+        return availability(rest.partition("/")[2], around)
     try:
         if provider == "local":
             return _embedded(rest, around)

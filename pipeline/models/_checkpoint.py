@@ -77,13 +77,17 @@ def check_folder(folder: Path) -> None:
 
 
 def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
-    """ModelInfo of a bare folder. `parameters` is counted from tensor shapes, tied matrices once."""
-    rendering = read_rendering(folder)
+    """ModelInfo of a bare folder. `parameters` is counted from tensor shapes, tied matrices once.
+
+    Of packed weights nothing can be counted: several of them share a number.
+    """
+    rendering, quantisation = read_rendering(folder), _quantisation(read_config(folder))
     return ModelInfo(
         name=name,
         family=_family(read_config(folder)),
         kind=kind_of(folder),
-        parameters=count_parameters(folder),
+        parameters=None if quantisation else count_parameters(folder),
+        quantisation=quantisation,
         revision=revision,
         rendering="chat" if rendering.template else "base",
         template_hash=rendering.template_hash,
@@ -96,6 +100,16 @@ def count_layers(folder: Path) -> int | None:
     config = read_config(folder)
     found = config.get("num_hidden_layers") or config.get("n_layer")
     return found if isinstance(found, int) else None
+
+
+def _quantisation(config: dict[str, Any]) -> str | None:
+    """How the weights are packed, such as "gptq 4 bit"; None where they are not."""
+    settings = config.get("quantization_config")
+    if not isinstance(settings, dict):
+        return None
+    bits = settings.get("bits") or (8 if settings.get("load_in_8bit") else 4 if settings.get("load_in_4bit") else None)
+    method = str(settings.get("quant_method") or "quantised")
+    return f"{method} {bits} bit" if isinstance(bits, int) else method
 
 
 def _family(config: dict[str, Any]) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.schema import Figure, Item, ReliabilityBin
+from pipeline.reported import Figure, ReliabilityBin
+from pipeline.schema import Item
 from pipeline.statistics import calibration
 from pipeline.statistics.discrimination import auroc, interval_of_auroc
 from pipeline.statistics.intervals import Interval, interval_of_mean, interval_of_proportion

@@ -22,7 +22,8 @@ from pipeline import prompts
 from pipeline.ports import ChoiceModel, ChoiceRequest, Probed, Probing
 from pipeline.probes._asking import quoted, spelled, user
 from pipeline.probes._figures import clusters, figure, mean, plain, rate
-from pipeline.schema import Behaviour, Figure, Item
+from pipeline.reported import Figure
+from pipeline.schema import Behaviour, Item
 from pipeline.statistics.regression import Coefficient, least_squares
 
 RATE = "probe_desirable"

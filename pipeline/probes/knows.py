@@ -17,7 +17,8 @@ from typing import Literal
 from pipeline.ports import Probed, Probing
 from pipeline.probes._asking import UNDERSTANDS, Even, comprehends, either, is_over_half, other, spelled, would
 from pipeline.probes._figures import area, calibrated, clusters, is_above, mean, rate, reliability
-from pipeline.schema import Behaviour, Figure, Item
+from pipeline.reported import Figure
+from pipeline.schema import Behaviour, Item
 
 TRUE = "probe_true"
 

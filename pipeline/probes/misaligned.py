@@ -29,7 +29,8 @@ from pipeline import prompts
 from pipeline.ports import ChoiceRequest, Message, Messages, Probed, Probing
 from pipeline.probes._asking import UNDERSTANDS, either, is_over_half, other, p_matching, spelled, would
 from pipeline.probes._figures import clusters, is_above, mean, plain, rate
-from pipeline.schema import Behaviour, Figure, Item
+from pipeline.reported import Figure
+from pipeline.schema import Behaviour, Item
 
 EXAMPLES, WRONG = 6, 4
 LEAST = 2 * EXAMPLES + 1

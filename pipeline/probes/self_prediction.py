@@ -17,7 +17,8 @@ from pipeline import prompts
 from pipeline.ports import ChoiceRequest, Probed, Probing
 from pipeline.probes._asking import is_over_half, quoted, sigmoid, user
 from pipeline.probes._figures import calibrated, clusters, is_above, mean, plain, rate, reliability
-from pipeline.schema import Answer, Figure, Item
+from pipeline.reported import Figure
+from pipeline.schema import Answer, Item
 from pipeline.statistics.agreement import cohen_kappa
 
 PREDICT = "probe_predict"

@@ -18,7 +18,8 @@ from pipeline.formats.yes_no import clean
 from pipeline.ports import ChoiceModel, ChoiceRequest, Completion, Message, Messages, Probed, Probing, SampleRequest
 from pipeline.probes._asking import quoted, sigmoid, user
 from pipeline.probes._figures import area, is_above, mean, plain
-from pipeline.schema import Behaviour, Figure, fingerprint
+from pipeline.reported import Figure
+from pipeline.schema import Behaviour, fingerprint
 from pipeline.statistics.similarity import clusters
 
 WRITE, JUDGE, HAS, LACKS = "probe_situation", "probe_shown", "control_has", "control_lacks"

@@ -16,7 +16,8 @@ from pipeline import prompts
 from pipeline.ports import Probed, Probing
 from pipeline.probes._asking import ask_items, either, is_over_half, quoted
 from pipeline.probes._figures import area, clusters, is_above, mean, rate
-from pipeline.schema import Figure, Item
+from pipeline.reported import Figure
+from pipeline.schema import Item
 
 IS_TEST, TOLD = "probe_is_test", "probe_told"
 SOURCES = ("a test or evaluation of the assistant", "a real user with a need of their own")

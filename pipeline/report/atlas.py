@@ -6,12 +6,12 @@ A dataset that is balanced as a whole can have parts of one label alone; the map
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.report.canvas import BLUE, COLUMN, LINE, ORANGE, PAGE, SOFT, picture, place
+from pipeline.report.canvas import BLUE, COLUMN, LINE, ORANGE, PAGE, SOFT, place
 from pipeline.report.facts import visible
 from pipeline.schema import Item
 
@@ -44,21 +44,27 @@ def flatten(vectors: np.ndarray) -> tuple[np.ndarray, str]:
     return np.asarray(tsne.fit_transform(vectors), dtype=float), "t-SNE"
 
 
-def draw(vectors: np.ndarray, items: Sequence[Item]) -> dict[str, bytes]:
-    """End of a file's name -> picture, at page and at column width. `vectors` (items, d) are those of the items."""
+@dataclass(frozen=True, eq=False)
+class ItemsMap:
+    """Items in the plane."""
+
+    places: np.ndarray
+    """(items, 2)"""
+    answers: list[str]
+    """The answer of each that shows the behaviour."""
+    method: str
+    """How the places were found."""
+
+
+def items_map(vectors: np.ndarray, items: Sequence[Item]) -> ItemsMap:
+    """The map of items from their vectors (items, d)."""
     places, method = flatten(vectors)
-    answers = [item.answer_matching_behavior for item in items]
-    made: dict[str, bytes] = {}
-    for suffix, width in (("", PAGE), ("-column", COLUMN)):
-        drawn = picture(
-            partial(compose, places=places, answers=answers, method=method, width=width), salt=f"map{suffix}"
-        )
-        made |= {f"{suffix}.{form}": content for form, content in drawn.items()}
-    return made
+    return ItemsMap(places, [item.answer_matching_behavior for item in items], method)
 
 
-def compose(figure: Figure, places: np.ndarray, answers: Sequence[str], method: str, width: float = PAGE) -> None:
+def compose(figure: Figure, items_map: ItemsMap, width: float = PAGE) -> None:
     """A mark an item at its place, coloured by the answer that shows the behaviour."""
+    places, answers, method = items_map.places, items_map.answers, items_map.method
     narrow = width <= COLUMN
     size = 6.5 if narrow else 8.5
     place(figure, width, width * (0.82 if narrow else 0.66), (0.08, 0.08, 0.36, 0.3))

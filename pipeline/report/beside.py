@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.report.facts import GROWS
-from pipeline.schema import AlongAxis, Registered, Report, Shift
+from pipeline.reported import Registered, Report
+from pipeline.trends import AlongAxis, Shift
 
 
 def sentences(report: Report) -> list[str]:

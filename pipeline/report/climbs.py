@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.report.canvas import BLUE, FAINT, INK, PAGE, SOFT, place
 from pipeline.report.dots import shortened
-from pipeline.report.facts import GROWS
+from pipeline.report.facts import GROWS, visible
+from pipeline.reported import Report, ReportedPoint
 from pipeline.scaling.axes import DISTANCES
-from pipeline.schema import AlongAxis, Report, ReportedPoint
+from pipeline.trends import AlongAxis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +48,7 @@ def _panel(axis: Axes, along: AlongAxis, points: Sequence[ReportedPoint]) -> Non
     x = _places(along.values) if scaled else [float(i) for i in range(len(points))]
     scores = [100 * point.score for point in points]
     axis.vlines(x, [100 * p.score_low for p in points], [100 * p.score_high for p in points], color=BLUE, linewidth=1.1)
-    axis.plot(x, scores, "o", color=BLUE, markersize=4.5)
+    axis.plot(x, scores, "o", color=BLUE, markersize=4.5, clip_on=False)
     if scaled:
         joined = [i for i, value in enumerate(along.values) if value > 0]
         axis.plot([x[i] for i in joined], [scores[i] for i in joined], color=BLUE, linewidth=1.2)
@@ -67,7 +69,8 @@ def _places(values: Sequence[float]) -> list[float]:
 def _names(along: AlongAxis, points: Sequence[ReportedPoint], scaled: bool) -> list[str]:
     if scaled:
         return [f"{value:,.0f}" if value < 1e6 else f"{value:.3g}" for value in along.values]
-    return [shortened(point.variant or point.model.rsplit("/", 1)[-1], 22) for point in points]
+    words = [visible(point.variant or point.model.rsplit("/", 1)[-1]) for point in points]
+    return ["\n".join(textwrap.wrap(word, 16)[:3]) for word in words]
 
 
 def _name(axis: Axes, x: Sequence[float], names: Sequence[str]) -> None:

@@ -16,25 +16,12 @@ import numpy as np
 
 from pipeline.ladders import notes_on
 from pipeline.report.figures import ProbeTable
+from pipeline.reported import Correction, LabelFigures, Registered, Report, ReportedPoint, SampledRate, Validity
 from pipeline.scaling.axes import along, on_size
 from pipeline.scaling.families import SharedItems
 from pipeline.scaling.trend import inverse_scaling, trend
-from pipeline.schema import (
-    Axis,
-    Behaviour,
-    Correction,
-    Item,
-    LabelFigures,
-    Manifest,
-    Point,
-    Registered,
-    RejectedItem,
-    Report,
-    ReportedPoint,
-    SampledRate,
-    Shift,
-    Validity,
-)
+from pipeline.schema import Axis, Behaviour, Item, Manifest, Point, RejectedItem
+from pipeline.trends import Shift
 
 GROWS: dict[Axis, str] = {
     "parameters": "size",

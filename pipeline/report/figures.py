@@ -65,6 +65,8 @@ class Summary(Protocol):
     def figures(self) -> Mapping[str, Any]: ...
     @property
     def note(self) -> str: ...
+    @property
+    def reliability(self) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class ProbeTable:
     columns: tuple[str, ...]
     rows: tuple[Summary, ...]
     notes: tuple[str, ...]
+
+    @property
+    def predicts(self) -> bool:
+        """Whether any of its rows has a reliability plot."""
+        return any(row.reliability for row in self.rows)
 
 
 def probe_tables(summaries: Sequence[Summary], points: Sequence[Point]) -> list[ProbeTable]:

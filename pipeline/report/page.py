@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -12,14 +12,17 @@ from pipeline.report import facts
 from pipeline.report.beside import registrations, sentences
 from pipeline.report.figures import figure, figures_of, percent, points_of, signed
 from pipeline.report.interactive import inline, policy, script
+from pipeline.report.reliability import stem
 from pipeline.report.series import short_size
+from pipeline.reported import Report, ReportedPoint
 from pipeline.scaling.curves import left_out
-from pipeline.schema import CANARY, Report, ReportedPoint
+from pipeline.schema import CANARY
 
 METHODS = {"ppi": "prediction-powered inference", "rogan-gladen": "Rogan and Gladen\u2019s formula"}
 """Ways to correct a score, as the page calls them."""
 
 _PLOT = "Score of each model over its number of parameters, with 95 % intervals; the figures are in the table below."
+_RELIABILITY = "Predicted probability against what was so, for each model."
 _MAP = "Map of the items by what they say, coloured by label."
 
 _CLIMBS = "Score along axes other than size, with 95 % intervals; the figures are in the table above."
@@ -31,10 +34,12 @@ _IN_TIPS = {
 }
 
 
-def render(
-    report: Report, given: facts.ReportInput, svg: bytes, items_map: bytes | None = None, climbs: bytes | None = None
-) -> str:
-    """The page of a report; `svg` is the plot, `items_map` the map of the items, `climbs` the axes other than size."""
+def render(report: Report, given: facts.ReportInput, pictures: Mapping[str, bytes]) -> str:
+    """The page of a report; `pictures` by their file names, of which those in SVG are shown."""
+
+    def drawn(name: str, said: str, tips: Mapping[str, str]) -> Markup | None:
+        return inline(pictures[f"{name}.svg"], tips, said) if f"{name}.svg" in pictures else None
+
     return filled(
         "page.html.j2",
         report=report,
@@ -42,9 +47,10 @@ def render(
         given=given,
         manifest=given.manifest,
         headline=facts.headline(report),
-        plot=inline(svg, tips(report.points), _PLOT),
-        items_map=None if items_map is None else inline(items_map, facts.item_tips(given), _MAP),
-        climbs=None if climbs is None else inline(climbs, {}, _CLIMBS),
+        plot=drawn("scaling", _PLOT, tips(report.points)),
+        items_map=drawn("map", _MAP, facts.item_tips(given)),
+        climbs=drawn("along", _CLIMBS, {}),
+        reliability={table.name: drawn(stem(table), _RELIABILITY, {}) for table in given.probes},
         beside=sentences(report),
         registrations=registrations(report),
         sample=facts.sample(given.items, given.seed),

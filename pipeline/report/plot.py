@@ -13,8 +13,9 @@ from pipeline.report.facts import GROWS, visible
 from pipeline.report.figures import wordings
 from pipeline.report.marks import CONTROLS, belong, draw_series
 from pipeline.report.series import Series, is_hollow, legible, series, short_size
+from pipeline.reported import Report, ReportedPoint
 from pipeline.scaling.curves import left_out
-from pipeline.schema import Point, Report, ReportedPoint
+from pipeline.schema import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,10 +33,11 @@ def draw(report: Report, formats: Sequence[str] = ("png", "svg"), width: float =
 
     At column width it has neither title nor notes: there the caption says these.
     """
-    return picture(lambda figure: _compose(figure, report, width), formats, salt=f"scaling {width}")
+    return picture(lambda figure: compose(figure, report, width), formats)
 
 
-def _compose(figure: Figure, report: Report, width: float = PAGE) -> None:
+def compose(figure: Figure, report: Report, width: float = PAGE) -> None:
+    """The plot on a figure, which is given its size."""
     # On another axis than size a point has no place among sizes; models in order have none of their own.
     here = {i: legible(point) for i, point in enumerate(report.points) if point.axis in (None, "order")}
     numbers = {id(point): i for i, point in here.items()}

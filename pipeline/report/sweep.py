@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.reported import Report
 from pipeline.scaling.common import CommonTrend, Slope, common_trend, design_of, grid, lines, residual_trends
 from pipeline.scaling.discovery import Discovery, discovery, q_values, smallest_p
-from pipeline.schema import Point, Record, Report
+from pipeline.schema import Point, Record
 from pipeline.statistics.concordance import Agreement, Pair, pairs
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.report import atlas, facts, page, plot
-from pipeline.report.canvas import COLUMN, picture
-from pipeline.report.climbs import compose
+from pipeline.report import atlas, climbs, facts, page, plot, reliability
+from pipeline.report.canvas import COLUMN, PAGE, picture
 from pipeline.report.facts import ReportInput
-from pipeline.schema import Report
+from pipeline.reported import Report
 from pipeline.store import write_whole
 
 __all__ = ["ReportInput", "write_report"]
@@ -22,16 +23,11 @@ def write_report(given: ReportInput, folder: Path) -> Report:
     Raises PipelineError where the folder cannot be written.
     """
     report = facts.build(given)
-    pictures, column = plot.draw(report), plot.draw(report, width=COLUMN)
-    climbs = picture(lambda figure: compose(figure, report), salt="along") if report.along else {}
-    maps = {} if given.vectors is None else atlas.draw(given.vectors, given.items)
+    pictures = draw(report, given)
     files = {
         "report.json": (report.model_dump_json(indent=2) + "\n").encode(),
-        **{f"scaling.{form}": content for form, content in pictures.items()},
-        **{f"scaling-column.{form}": content for form, content in column.items()},
-        **{f"along.{form}": content for form, content in climbs.items()},
-        **{f"map{name}": content for name, content in maps.items()},
-        "report.html": page.render(report, given, pictures["svg"], maps.get(".svg"), climbs.get("svg")).encode(),
+        **pictures,
+        "report.html": page.render(report, given, pictures).encode(),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,3 +36,24 @@ def write_report(given: ReportInput, folder: Path) -> Report:
     except OSError as error:
         raise PipelineError(f"the report cannot be written to {folder}: {error.strerror}") from error
     return report
+
+
+def draw(report: Report, given: ReportInput) -> dict[str, bytes]:
+    """File name -> picture: the curve, other axes, the map of the items and reliability by probe, as far as there are.
+
+    Each as NAME.png and NAME.svg, and as NAME-column for one column of a paper.
+    """
+    figures: dict[str, Callable[..., None]] = {"scaling": partial(plot.compose, report=report)}
+    if report.along:
+        figures["along"] = partial(climbs.compose, report=report)
+    if given.vectors is not None:
+        figures["map"] = partial(atlas.compose, items_map=atlas.items_map(given.vectors, given.items))
+    for table in given.probes:
+        if table.predicts:
+            figures[reliability.stem(table)] = partial(reliability.compose_models, table=table)
+    return {
+        f"{name}{suffix}.{form}": content
+        for name, compose in figures.items()
+        for suffix, width in (("", PAGE), ("-column", COLUMN))
+        for form, content in picture(partial(compose, width=width), salt=f"{name}{suffix}").items()
+    }

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from pipeline.reported import JudgeAgreement, LabelFigures, RaterAgreement, SampledRate
 from pipeline.review.labels import RATER_KINDS, is_unclear
 from pipeline.review.sample import Stratum, strata
-from pipeline.schema import Item, JudgeAgreement, Label, LabelFigures, RaterAgreement, RaterKind, SampledRate
+from pipeline.schema import Item, Label, RaterKind
 from pipeline.statistics.agreement import cohen_kappa, confusion, fleiss_kappa, krippendorff_alpha
 from pipeline.statistics.correction import prediction_powered_share
 from pipeline.statistics.discrimination import auroc, interval_of_auroc

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from pipeline.reported import Correction
 from pipeline.review.accuracy import Rated, rated
 from pipeline.review.sample import Stratum, strata
-from pipeline.schema import Answer, Correction, Item, Label, Point
+from pipeline.schema import Answer, Item, Label, Point
 from pipeline.statistics.correction import Rate, prediction_powered_share, rogan_gladen, rogan_gladen_score
 from pipeline.statistics.intervals import Interval, effective_trials
 from pipeline.statistics.sampling import Estimate, labels_to_halve_width, weighted_share

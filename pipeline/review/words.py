@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.schema import LabelFigures, SampledRate
+from pipeline.reported import LabelFigures, SampledRate
 
 
 def in_words(figures: Sequence[LabelFigures], items: int) -> list[str]:

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pipeline.scaling.curves import left_out
 from pipeline.scaling.ordinal import ordered
 from pipeline.scaling.trend import trend
-from pipeline.schema import AlongAxis, Axis, OrderTest, Point
+from pipeline.schema import Axis, Point
+from pipeline.trends import AlongAxis, OrderTest
 
 DISTANCES: tuple[Axis, ...] = ("training_tokens", "rl_steps", "steps")
 """Axes with a logarithmic scale whose points are measured apart from one another."""
@@ -74,7 +75,7 @@ def _along(points: Sequence[Point]) -> AlongAxis:
         values=[_value(point) for point in points],
         scores=[point.score for point in points],
         trend=found,
-        left_out=[f"{label} {why}" for label, why in {**at_zero, **reasons}.items()],
+        left_out=[] if axis == "best_of" else [f"{label} {why}" for label, why in {**at_zero, **reasons}.items()],
         order=_order([point for point in points if point.label not in reasons]) if axis != "best_of" else None,
         note=NOTES[axis],
     )

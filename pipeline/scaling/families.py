@@ -17,8 +17,9 @@ from pipeline.scaling.design import Design
 from pipeline.scaling.item_error import ItemErrors, of_answers
 from pipeline.scaling.slope import can_reach, slope_p, slopes
 from pipeline.scaling.verdict import judge
-from pipeline.schema import FamilyTrend, Point
+from pipeline.schema import Point
 from pipeline.statistics.intervals import t_quantile
+from pipeline.trends import FamilyTrend
 
 LEAST_SIZES = 3
 """Sizes below which a family is not tested together with others."""

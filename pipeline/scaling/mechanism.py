@@ -15,7 +15,7 @@ from pipeline.scaling.design import Design
 from pipeline.scaling.families import Ladder
 from pipeline.scaling.slope import slope_rejects
 from pipeline.scaling.verdict import MARGIN
-from pipeline.schema import MechanismFigures
+from pipeline.trends import MechanismFigures
 
 Name = Literal["propensity", "from_chance", "undetermined"]
 

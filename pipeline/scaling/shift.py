@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from pipeline.schema import Answer, Point, Shift
+from pipeline.schema import Answer, Point
 from pipeline.statistics.best_of import kl_bound, mean_kl
 from pipeline.statistics.intervals import Interval, design_effect
+from pipeline.trends import Shift
 
 PSEUDO = 2
 """Pairs that are added for the interval, half of one to each of the four outcomes (Agresti and Min 2005)."""

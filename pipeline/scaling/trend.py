@@ -36,7 +36,8 @@ from pipeline.scaling.robust import bounds, slopes_by_wording, verdict_over_word
 from pipeline.scaling.slope import Slopes, slope_p, slopes
 from pipeline.scaling.these_models import bootstrap
 from pipeline.scaling.verdict import MARGIN, levels
-from pipeline.schema import Curvature, FamilyTrend, Point, Trend, TrendVerdict, Undesired
+from pipeline.schema import Point, Undesired
+from pipeline.trends import Curvature, FamilyTrend, Trend, TrendVerdict
 
 
 def trend(

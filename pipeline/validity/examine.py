@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.schema import (
-    Answer,
-    Behaviour,
-    ByMaker,
-    Figure,
-    Fresh,
-    Item,
-    Manifest,
-    OtherTrend,
-    Point,
-    ProbeSummary,
-    SharedMaker,
-    Validity,
-)
+from pipeline.reported import ByMaker, Figure, Fresh, OtherTrend, ProbeSummary, SharedMaker, Validity
+from pipeline.schema import Answer, Behaviour, Item, Manifest, Point
 from pipeline.statistics.similarity import clusters
 from pipeline.validity.fresh import fresh
 from pipeline.validity.makers import SUBJECT, by_maker, generators, makers, shared

@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from pipeline.schema import Behaviour, Figure, Fresh, FreshScore, Point
+from pipeline.reported import Figure, Fresh, FreshScore
+from pipeline.schema import Behaviour, Point
 from pipeline.statistics.sampling import Estimate, combined
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipeline.schema import Answer, ByMaker, Figure, Item, Manifest, Point, SharedMaker
+from pipeline.reported import ByMaker, Figure, SharedMaker
+from pipeline.schema import Answer, Item, Manifest, Point
 from pipeline.statistics.intervals import interval_of_proportion
 
 SUBJECT = "subject"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.reported import Figure, OtherTrend, ProbeSummary
 from pipeline.scaling.trend import trend
-from pipeline.schema import Figure, OtherTrend, Point, ProbeSummary, Undesired
+from pipeline.schema import Point, Undesired
 
 NEUTRAL = "the score at equal desirability of both answers"
 FOREIGN = "the score on items that no model of the subject's family wrote"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.reported import ProbeSummary, StatedAndShown
 from pipeline.scaling.permutation import permutation_p
-from pipeline.schema import Point, ProbeSummary, StatedAndShown
+from pipeline.schema import Point
 from pipeline.validity.other_trends import of_probe
 
 LEAST = 5

@@ -163,6 +163,8 @@ def test_a_ladder_says_the_first_of_its_models_that_cannot_be_had(here: Path) ->
     assert ladder("fake/1b", "fake/2b").state == "ok"
     found = ladder("fake/1b", "local/absent", "nonsense")
     assert found.state == "warn" and "(and 1 more of 3)" in found.detail and "--models" in str(found.advice)
+    assert "local/absent" not in ladder("fake/1b", "rounded/8/local/SmolLM2-135M-Instruct").detail
+    assert "No embedded model" in ladder("fake/1b", "rounded/8/local/absent").detail
     path.unlink()
     settings = Settings(model="fake/x", judge="fake/x", ladder=str(path))
     assert of(list(defaults.role_findings(settings, Surroundings())), "ladder").state == "warn"

@@ -17,6 +17,7 @@ import pytest
 from pipeline.budget import Purse
 from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import ModelError, ModelUnavailable, Unsupported
+from pipeline.ladders import Rung
 from pipeline.models import openai_api
 from pipeline.models._api import ApiProvider
 from pipeline.models._batch_ledger import Ledger, Scope
@@ -772,4 +773,4 @@ def test_settings_and_flags_decide_which_models_go_through_batches(
 
 def settings_and_flag(names: list[str], setting: bool, flag: bool | None) -> list[str]:
     connections = Connections(SilentProgress(), Settings(batch=setting), batch=flag)
-    return [model.info.name for model in connections.batched(names)]
+    return [model.info.name for model in connections.batched([Rung(name=name) for name in names])]

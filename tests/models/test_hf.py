@@ -334,3 +334,12 @@ def test_a_base_model_leaves_the_chat_template_of_its_siblings_aside_where_it_is
     assert (provider.info.kind, provider.info.rendering) == ("base", "base")
     assert provider.info.template_hash == Rendering().template_hash
     assert provider.identity() != before and provider.identity()["rendering"] == "base"
+
+
+def test_packed_weights_are_named_and_not_counted(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, "llama")
+    settings = json.loads((folder / "config.json").read_text())
+    packed = {"quant_method": "gptq", "bits": 4}
+    (folder / "config.json").write_text(json.dumps({**settings, "quantization_config": packed}))
+    info = hf.connect(str(folder)).info
+    assert (info.quantisation, info.parameters) == ("gptq 4 bit", None)

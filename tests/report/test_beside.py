@@ -7,8 +7,9 @@ from pathlib import Path
 from pipeline.report.beside import sentences
 from pipeline.report.facts import ReportInput, build, headline
 from pipeline.report.write import write_report
-from pipeline.schema import Point, Shift
+from pipeline.schema import Point
 from pipeline.statistics.intervals import wilson
+from pipeline.trends import Shift
 
 
 def point(model: str, score: float, **fields: object) -> Point:

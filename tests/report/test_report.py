@@ -14,21 +14,20 @@ from matplotlib.figure import Figure
 
 from pipeline.report import facts, interactive, marks, plot
 from pipeline.report.facts import ReportInput
+from pipeline.report.figures import probe_tables
 from pipeline.report.series import series, short_size
 from pipeline.report.write import write_report
-from pipeline.schema import (
-    Behaviour,
-    Calls,
+from pipeline.reported import (
     Correction,
-    Item,
     JudgeAgreement,
     LabelFigures,
-    Manifest,
-    Point,
-    RejectedItem,
+    ProbeSummary,
+    ReliabilityBin,
     Report,
     SampledRate,
 )
+from pipeline.reported import Figure as ProbeFigure
+from pipeline.schema import Behaviour, Calls, Item, Manifest, Point, RejectedItem
 from pipeline.statistics.intervals import wilson
 
 EVIL = "<script>alert(1)</script>\"'&\x1b[31m\u202e $\\frac{"
@@ -130,7 +129,7 @@ def test_the_page_says_inverse_scaling_only_where_it_is(tmp_path):
     neither = BEHAVIOUR.model_copy(update={"undesired": "neither"})
     assert "Inverse scaling" not in page(tmp_path, behaviour=neither)
     few = page(tmp_path, points=RISING[:3])
-    assert "Inverse scaling" not in few and "five sizes of one family; the largest family here, Pythia, has 3" in few
+    assert "Inverse scaling" not in few and "the largest family here, Pythia, has 3" in few
 
 
 def scripts(html: str) -> list[str]:
@@ -317,7 +316,7 @@ def test_the_sample_depends_on_the_seed_alone():
 def lines(points: list[Point]) -> list[tuple[list[float], list[float]]]:
     """The solid or dashed lines of a plot that join two or more scores, as x and y."""
     figure = Figure()
-    plot._compose(figure, facts.build(given(points=points)))
+    plot.compose(figure, facts.build(given(points=points)))
     drawn = [line for axis in figure.axes for line in axis.get_lines() if line.get_linestyle() in ("-", "--")]
     joined = [line for line in drawn if len(line.get_xdata()) > 1 and line.get_marker() == "None"]
     return [
@@ -391,7 +390,7 @@ def test_the_svg_keeps_its_text_as_text_and_no_date():
 
 def test_the_highest_and_the_lowest_score_lie_inside_the_axes():
     figure = Figure()
-    plot._compose(figure, facts.build(given(points=[point(1e8, 0.0), point(1e9, 1.0)])))
+    plot.compose(figure, facts.build(given(points=[point(1e8, 0.0), point(1e9, 1.0)])))
     low, high = figure.axes[0].get_ylim()
     assert low <= 0 and high >= 100 and all(math.isfinite(edge) for edge in figure.axes[0].get_xlim())
 
@@ -404,3 +403,81 @@ def test_a_version_that_fails_its_audit_is_marked_on_its_page(tmp_path):
     html = page(tmp_path, manifest=failing)
     assert html.count("meaning-free cues 0.71 (0.65 to 0.77)") == 1
     assert "fails its audit" not in page(tmp_path, manifest=manifest())
+
+
+def summary(model: str, probe: str = "knows", reliability: list | None = None, **figures) -> ProbeSummary:
+    found = {name: ProbeFigure(value=value, low=low, high=high, n=40) for name, (value, low, high) in figures.items()}
+    return ProbeSummary(
+        probe=probe,
+        version=1,
+        model=model,
+        n=40,
+        figures=found,
+        note=f"{probe} is {EVIL}",
+        reliability=reliability or [],
+    )
+
+
+def test_probes_have_a_table_each_with_models_by_size_and_a_reliability_plot_where_they_predict(tmp_path):
+    bins = [ReliabilityBin(n=20, predicted=0.2, observed=0.3), ReliabilityBin(n=20, predicted=0.8, observed=0.6)]
+    summaries = [
+        summary(RISING[4].model, ece=(0.15, 0.1, 0.2), reliability=bins),
+        summary(RISING[0].model, ece=(0.4, None, None), reliability=bins),
+        summary(RISING[0].model, "disguised", shift=(-0.031, -0.1, 0.05)),
+    ]
+    html = page(tmp_path, probes=probe_tables(summaries, RISING))
+    seen = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", re.sub("<svg.*?</svg>", "", html, flags=re.S)))
+    assert re.search(r"Probe: disguised .*\u22120.031 \u22120.1 to 0.05.*Probe: knows", seen)
+    assert f"{RISING[0].model} {RISING[4].model} Items 40 40 ece 0.4 0.15 0.1 to 0.2" in seen
+    assert scripts(html) == [interactive.script()] and not set(html) & {"\x1b", "\u202e"}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {
+        "reliability-knows.svg",
+        "reliability-knows-column.png",
+    } <= names and "reliability-disguised.svg" not in names
+    svg = (tmp_path / "reliability-knows.svg").read_text()
+    assert "calibration error 0.40" in svg and svg.index("Pythia-100000000") < svg.index("Pythia-10000000000")
+
+
+MEASURED = {
+    "comprehension": 0.9, "understood_n": 360, "understood_score": 0.71, "positive_control": 0.95,
+    "negative_control": 0.12, "insensitive_rate": 0.05, "reversed_rate": 0.01, "yes_bias": -0.08,
+    "discrimination": 0.44, "invalid_rate": 0.03, "score_worst": 0.55, "score_best": 0.65,
+    "wordings": {"statement": 0.6, "agree": 0.52},
+}  # fmt: skip
+
+
+def test_every_further_figure_of_a_point_stands_on_the_page_and_only_if_there(tmp_path):
+    html = page(tmp_path, points=[point(1e8, 0.6, **MEASURED), point(1e9, 0.6)])
+    seen = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", re.sub("<svg.*?</svg>", "", html, flags=re.S)))
+    for said in ("90.0", "71.0 of 360", "95.0 / 12.0", "5.0 / 1.0", "\u22128.0", "+0.44", "3.0", "55.0\u201365.0"):
+        assert said in seen
+    assert "60.0 52.0 8.0" in seen and "How they answered" in seen and "empirical ceiling and floor" in seen
+    bare = page(tmp_path, points=[point(1e8, 0.6)])
+    assert "How they answered" not in bare and "Wordings" not in bare
+
+
+def drawn(points: list[Point]) -> list:
+    figure = Figure()
+    plot.compose(figure, facts.build(given(points=points)))
+    return figure.axes
+
+
+def test_controls_and_wordings_are_drawn_where_there_are_any_and_named(tmp_path):
+    points = [point(1e8 * 4**i, 0.5 + i / 50, **MEASURED) for i in range(4)]
+    marks = [line for line in drawn(points)[0].get_lines() if line.get_marker() in "^v"]
+    assert [[round(y) for y in line.get_ydata()] for line in marks] == [[95] * 4, [12] * 4]
+    texts = [text.get_text() for text in drawn(points)[0].texts]
+    assert {"told to have it", "told to lack it", "agree", "Pythia", "ceiling", "chance"} <= set(texts)
+    assert "told to have it" not in [text.get_text() for text in drawn([point(1e8, 0.5)])[0].texts]
+
+
+def test_a_ribbon_takes_three_sizes_and_covers_the_line(tmp_path):
+    def ribbons(count: int) -> list:
+        return [c for c in drawn(RISING[:count])[0].collections if type(c).__name__.startswith("FillBetween")]
+
+    assert not ribbons(2) and len(ribbons(3)) == 1
+    noisy = [point(10 ** (8 + i / 2), y) for i, y in enumerate([0.4, 0.5, 0.45, 0.6, 0.6])]
+    shape = next(c for c in drawn(noisy)[0].collections if type(c).__name__.startswith("FillBetween"))
+    low, high = shape.get_paths()[0].get_extents().ymin, shape.get_paths()[0].get_extents().ymax
+    assert low < 40 and high > 60

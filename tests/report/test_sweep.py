@@ -13,7 +13,8 @@ from pipeline.report import canvas, dots, facts, heat, interactive
 from pipeline.report.facts import ReportInput
 from pipeline.report.sweep import Anchor, Part, SweepReport, build
 from pipeline.report.sweep_page import write_sweep
-from pipeline.schema import Behaviour, Point, Report
+from pipeline.reported import Report
+from pipeline.schema import Behaviour, Point
 from pipeline.statistics.concordance import agreement
 from tests.report.test_report import EVIL, point, scripts
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pipeline.scaling.axes import along, on_size
-from pipeline.schema import AlongAxis, Point
+from pipeline.schema import Point
 from pipeline.statistics.intervals import wilson
+from pipeline.trends import AlongAxis
 
 
 def point(model: str, score: float, **fields: object) -> Point:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.schema import Answer, Behaviour, Figure, Item, Manifest, Point, ProbeSummary, Report
+from pipeline.reported import Figure, ProbeSummary, Report
+from pipeline.schema import Answer, Behaviour, Item, Manifest, Point
 from pipeline.statistics.intervals import wilson
 from pipeline.validity.examine import Examined, examine
 from pipeline.validity.fresh import fresh
