@@ -125,9 +125,10 @@ class OrderTest(Record):
     smallest_p: float
     """The p of perfect order: where it is above .05, these places cannot show any."""
     change: float
-    """Score of the last place less that of the first, in points."""
+    """Mean score of the last place less that of the first, in points."""
     places: int
     needs: str | None
+    """What would decide it."""
 
 
 class AlongAxis(Record):

@@ -7,7 +7,6 @@ alone are tested (`ordinal.py`). A point lies on one axis, and never on a curve 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from pipeline.scaling.curves import left_out
 from pipeline.scaling.ordinal import ordered
@@ -98,5 +97,4 @@ def _order(points: Sequence[Point]) -> OrderTest | None:
     values = sorted({_value(point) for point in points})
     if len(values) < 2:
         return None
-    found = ordered([values.index(_value(point)) for point in points], [point.score for point in points])
-    return OrderTest(**asdict(found))
+    return ordered([values.index(_value(point)) for point in points], [point.score for point in points])

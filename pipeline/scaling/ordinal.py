@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from pipeline.scaling.permutation import is_exact, orders_of
+from pipeline.trends import OrderTest
 
 LEVEL = 0.05
 """Two-sided level: nothing but order is tested, so it has the whole budget."""
@@ -22,24 +21,7 @@ MARGIN = 5.0
 """Points between the lowest and the highest place, at least, for a trend."""
 
 
-@dataclass(frozen=True)
-class Ordered:
-    """What scores do along an order of places."""
-
-    verdict: Literal["rises", "falls", "undecided"]
-    statistic: float
-    """Kendall's tau-b between place and score, in -1..1."""
-    p_value: float
-    smallest_p: float
-    """The p of perfect order in this design."""
-    change: float
-    """Mean score of the last place less that of the first, in points."""
-    places: int
-    needs: str | None
-    """What would decide it."""
-
-
-def ordered(places: Sequence[int], scores: Sequence[float]) -> Ordered:
+def ordered(places: Sequence[int], scores: Sequence[float]) -> OrderTest:
     """The Jonckheere-Terpstra test for ordered places, several models a place or one (then it is Kendall's).
 
     `places` are ranks (equal for models of one place), `scores` in 0..1, in the same order. The statistic counts pairs
@@ -56,7 +38,7 @@ def ordered(places: Sequence[int], scores: Sequence[float]) -> Ordered:
     statistic, p_value = _tau(place, score), _jonckheere_p(place, score)
     smallest, change = _jonckheere_p(place, place), float(100 * (last - first))
     decided = p_value <= LEVEL and abs(change) >= MARGIN and change * statistic > 0
-    return Ordered(
+    return OrderTest(
         verdict=("rises" if statistic > 0 else "falls") if decided else "undecided",
         statistic=statistic,
         p_value=p_value,
