@@ -2,8 +2,8 @@
 
 Data goes to stdout with --json; progress and messages go to stderr.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 stopped by a gate, 130 interrupted.
-Names become objects in wiring.py, outcomes become words in telling.py; the verbs that look after models, behaviours
-and stored calls are in housekeeping.py.
+Names become objects in wiring.py and connections.py, outcomes become words in telling.py; the verbs that look after
+models, behaviours and stored calls are in housekeeping.py.
 Heavy modules are imported inside the verbs, so that `mwe --help` stays quick.
 """
 
@@ -20,6 +20,7 @@ import typer
 
 from pipeline import housekeeping, interrupt, telling, wiring
 from pipeline.budget import BudgetReached
+from pipeline.connections import Connections, read_rendering
 from pipeline.console import print_json, say, visible, write, write_error
 from pipeline.console import progress as show_progress
 from pipeline.errors import PipelineError, UsageError
@@ -123,7 +124,7 @@ def discover(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
+        connections = Connections(progress, settings, budget, price, max_connections, batch, calls)
         rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings))
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True, also=also_model)
@@ -183,7 +184,7 @@ def generate(
     settings = _settings()
     root = wiring.root_of(generated, settings)
     with show_progress(quiet) as progress:
-        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch, calls)
+        connections = Connections(progress, settings, budget, price, max_connections, batch, calls)
         recipe = wiring.recipe_from(n, seed, batch, candidates, revise, settings)
         rehearsed = connections.cast(settings, model, judge, reward_model, unloaded=True, also=also_model)
         roles = rehearsed.generator, rehearsed.judge, rehearsed.embedder
@@ -242,7 +243,7 @@ def screen(
         raise UsageError("--train goes without --dry-run, --behaviour and --subject")
     with show_progress(quiet) as progress:
         if train is not None:
-            connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+            connections = Connections(progress, settings, budget, price, max_connections, batch)
             plan = wiring.plan_of_training(train, filter, labels, features, examples, seed, settings)
             screening = wiring.screening_for_training(connections, plan, judge, reward_model, settings)
             pairs = [wiring.with_behaviour(name, generated, settings, progress) for name in datasets]
@@ -257,7 +258,7 @@ def screen(
         chosen = load_filters(names)
         embedder = settings.embedder if any(each.name == "relevance" for each in chosen) else None
         reward = wiring.reward_model_for(chosen, named)
-        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+        connections = Connections(progress, settings, budget, price, max_connections, batch)
         judge_name = judge or settings.judge
         expected = estimate.of_screening(
             found, connections.screening(meant, judge_name, embedder, reward, unloaded=True), names
@@ -361,7 +362,7 @@ def audit(
         found = wiring.find(dataset, generated, settings, None, progress)
         examples = wiring.find(str(gold), generated, settings, None, progress).items if gold else ()
         meant = wiring.behaviour_of(found, behaviour, subject, None, progress)
-        connections = wiring.Connections(progress, settings, budget, price, max_connections)
+        connections = Connections(progress, settings, budget, price, max_connections)
         judge_name, unjudged = wiring.judge_at_hand(judge, no_judge, settings)
         embedder = wiring.embedder_at_hand(settings) if examples else None
         expected = estimate.estimate(estimate.Plan())
@@ -419,11 +420,11 @@ def run(
 
     settings = _settings()
     probes = load_probes(probe or ())
-    form = wiring.read_rendering(rendering)
+    form = read_rendering(rendering)
     chosen = settings.seed if seed is None else seed
     with show_progress(quiet) as progress:
         sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors, n, chosen)
-        connections = wiring.Connections(progress, settings, budget, price, max_connections, batch)
+        connections = Connections(progress, settings, budget, price, max_connections, batch)
         rungs = connections.rungs(models, wiring.ladder_or_usual(models, ladder, settings), form)
         asked = [dataset for _, dataset in sweep.asked]
         meant = wiring.behaviours_of(sweep, behaviour, subject, bool(probes), comprehension or controls, progress)
@@ -501,7 +502,7 @@ def plan(
         behaviour, found = wiring.planned_for(
             what, source, name, subject, format, undesired, generated, settings, progress
         )
-        connections = wiring.Connections(progress, settings, prices=price)
+        connections = Connections(progress, settings, prices=price)
         outlook = wiring.outlook(aim, behaviour, found, ladder, n, connections, (model, judge), settings, progress)
         if not as_json:
             say(prospects.plan_text(outlook, behaviour, found, shutil.get_terminal_size((120, 24)).columns))
@@ -533,7 +534,7 @@ def report(
     settings = _settings()
     with show_progress(quiet) as progress:
         sweep = wiring.sweep_of(datasets, generated, settings, out, progress, anchors=False)
-        embedder = wiring.Connections(progress, settings).embedder(settings) if with_map else None
+        embedder = Connections(progress, settings).embedder(settings) if with_map else None
         reports, failures = running.report(
             sweep, lambda each: wiring.behaviour_of(each, behaviour, subject, undesired, progress), progress, embedder
         )
@@ -595,7 +596,7 @@ def _this_command() -> str:
 
 
 def _only_estimate(
-    dry_run: bool, estimate: Estimate, connections: wiring.Connections, progress: Progress, as_json: bool
+    dry_run: bool, estimate: Estimate, connections: Connections, progress: Progress, as_json: bool
 ) -> bool:
     """Says what the command will cost, if it costs anything. True where that was all that was wanted.
 

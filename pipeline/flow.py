@@ -11,7 +11,7 @@ A line about a behaviour becomes a published dataset and a scaling curve:
     report     a trend over sizes, a verdict, a plot, a page    pipeline/scaling/, pipeline/report/
 
 Every call to a model goes through the call store (pipeline/calls/): a run that died is simply run again.
-Names of models become objects in wiring.py, for cli.py; nothing here prints.
+Names become objects in wiring.py and connections.py, for cli.py; nothing here prints.
 """
 
 from __future__ import annotations

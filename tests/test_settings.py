@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.connections import Connections
 from pipeline.errors import UsageError
 from pipeline.models._api import ApiProvider
 from pipeline.ports import SilentProgress
 from pipeline.settings import Limits, read_settings
-from pipeline.wiring import Connections
 
 FILE = """
 max_connections = 40

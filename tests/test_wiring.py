@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.connections import Connections
 from pipeline.errors import UsageError
 from pipeline.ports import SilentProgress
 from pipeline.settings import Settings, read_settings
-from pipeline.wiring import Connections
 
 
 def test_the_number_of_draws_of_a_choice_comes_from_the_settings(

@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.budget import Purse
 from pipeline.calls import CallStore, StoredModel
+from pipeline.connections import Connections
 from pipeline.errors import ModelError, ModelUnavailable, Unsupported
 from pipeline.ladders import Rung
 from pipeline.models import openai_api
@@ -38,7 +39,6 @@ from pipeline.ports import (
     SilentProgress,
 )
 from pipeline.settings import Settings
-from pipeline.wiring import Connections
 
 from .batch_server import BatchServer, Body, Script, answer_of, failed
 
