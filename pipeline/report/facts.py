@@ -215,6 +215,16 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return rows
 
 
+def ways(acceptance: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of an acceptance report: each way of asking by label, then both labels in all; what was turned down
+    as words."""
+    every = [{"template": "all", "temperature": "", **row} for row in acceptance.get("by_label", ())]
+    rows = sorted([*acceptance.get("by_way", ()), *every], key=lambda row: (row["label"], row["template"] == "all"))
+    return [
+        {**row, "turned_down": ", ".join(f"{name} {n:,}" for name, n in row["dropped"].items() if n)} for row in rows
+    ]
+
+
 def commands(given: ReportInput) -> list[str]:
     """The command lines that make the dataset, the points and this page again."""
     if given.commands:

@@ -40,6 +40,7 @@ def render(report: Report, given: facts.ReportInput, pictures: Mapping[str, byte
     def drawn(name: str, said: str, tips: Mapping[str, str]) -> Markup | None:
         return inline(pictures[f"{name}.svg"], tips, said) if f"{name}.svg" in pictures else None
 
+    counts = given.manifest.counts if given.manifest else {}
     return filled(
         "page.html.j2",
         report=report,
@@ -57,7 +58,8 @@ def render(report: Report, given: facts.ReportInput, pictures: Mapping[str, byte
         weakest=facts.weakest(given.items),
         rejected=facts.rejected_examples(given.rejected, given.seed),
         labels=facts.labels(given.items),
-        counts=facts.flat(given.manifest.counts) if given.manifest else [],
+        counts=facts.flat({k: v for k, v in counts.items() if k != "acceptance"}),
+        ways=facts.ways(counts.get("acceptance") or {}),
         commands=facts.commands(given),
         points=[(point, left_out(point)) for point in report.points],
         corrected=_who_corrected(report),

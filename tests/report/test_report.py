@@ -234,6 +234,20 @@ def text(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", " ".join(parts))).replace("\u2013", " to ")
 
 
+def test_what_passed_is_a_table_and_no_dump(tmp_path):
+    tally = {"written": 96, "unparsed": 1, "refused": 0, "dropped": {"duplicates": 8}, "passed": 6, "kept": 5}
+    acceptance = {
+        "ended_by": "enough",
+        "by_label": [{"label": " No", **tally, "yield": 0.06}],
+        "by_way": [{"label": " No", "template": "persona_<never>", "temperature": 0.8, **tally, "yield": 0.06}],
+    }
+    facts_of_version = manifest()
+    counts = {**facts_of_version.counts, "acceptance": acceptance}
+    html = page(tmp_path, manifest=facts_of_version.model_copy(update={"counts": counts}))
+    assert "persona_&lt;never&gt;" in html and "duplicates 8" in html
+    assert "{&#39;" not in html and "Acceptance:" not in html
+
+
 def test_a_spot_check_is_quoted_with_its_intervals_and_asked_for_where_there_is_none(tmp_path):
     seen = text(page(tmp_path, spot_checks=[spot_check()]))
     assert "Rated by a person: ann" in seen and "Published label is right 90.0 70.0 to 97.0 20 57" in seen
