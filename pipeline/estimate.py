@@ -283,14 +283,18 @@ def _rehearse_runs(plan: Plan, casts: Mapping[Case, _Cast], items: Mapping[Case,
         for cases in apart:
             runs = plan.runs or [(items[cases[0]], plan.contexts)]
             lists = (each for own, contexts in runs for each in questions(own, subject.info.name, contexts))
-            _hear([casts[case].stand_in(subject) for case in cases], lists)
+            actors = [casts[case].stand_in(subject) for case in cases]
+            _hear(actors, lists, has_to_answer=plan.asking is not None or actors[0].variant is not None)
 
 
-def _hear(actors: Sequence[Understudy], lists: Iterable[tuple[str, list[ChoiceRequest]]]) -> None:
-    """Put lists of requests, with their tasks, to the stand-ins for one model in several cases."""
+def _hear(actors: Sequence[Understudy], lists: Iterable[tuple[str, list[ChoiceRequest]]], has_to_answer: bool) -> None:
+    """Put lists of requests, with their tasks, to the stand-ins for one model in several cases.
+
+    They only weigh them, which is quicker, unless what they answer is asked for again: by a variant, or by probes.
+    """
     heard: set[str] = set()
     for task, requests in lists:
-        loads = None if actors[0].variant else actors[0].weigh(requests, heard)
+        loads = None if has_to_answer else actors[0].weigh(requests, heard)
         for actor in actors:
             actor.task = task
             if loads is None:
