@@ -163,7 +163,8 @@ def _row(
         line=line,
         smallest_p=reach,
         q_value=q,
-        residual=residual,
+        # Without a usable line of its own, what a behaviour does beyond the others says nothing either.
+        residual=residual if line else None,
         scores=_scores(report.points),
         page=part.page,
     )

@@ -50,6 +50,12 @@ def sweep() -> SweepReport:
     return build(parts, [Anchor("plain-facts", "says what is true", ladder(5.0))], ["c.jsonl is not JSON"])
 
 
+def test_a_behaviour_that_every_model_answers_alike_has_no_trend_beyond_the_others() -> None:
+    alike = [each.model_copy(update={"yes_rate": 1.0}) for each in ladder(3.0)]
+    found = build([part("b0", 12.0), part("b1", 2.0, 1), Part("alike", reported(alike), "x.html", None)])
+    assert [row.residual is None for row in found.behaviours] == [False, False, True]
+
+
 def test_the_planted_trends_are_found_and_the_others_not(sweep: SweepReport) -> None:
     found = {row.dataset: row.q_value is not None and row.q_value <= 0.05 for row in sweep.behaviours}
     assert found["b0"] and found["b4"] and not found["b1"]
