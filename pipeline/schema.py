@@ -58,7 +58,8 @@ def fingerprint(value: object, length: int = 64) -> str:
 
 
 _HEAD = re.compile(
-    r"^(an? |the )?(AI (system|model|assistant|agent)|language model|assistant|person|someone|somebody|people)"
+    r"^(an? |the )?(AI (system|model|assistant|agent)|AI(?= (that|who|which) )|language model|assistant"
+    r"|person|someone|somebody|people)"
     r"( that| who| which)?\s+",
     re.IGNORECASE,
 )

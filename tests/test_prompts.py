@@ -77,6 +77,8 @@ def test_the_gold_bank_has_both_sides_and_no_statement_twice() -> None:
         ("a person who enjoys travelling", "person", "enjoys-travelling"),
         ("someone who repairs things", "person", "repairs-things"),
         ("a language model that flatters", "ai", "flatters"),
+        ("an AI that asks before it acts", "ai", "asks-before-it-acts"),
+        ("AI safety researchers who worry", "ai", "AI-safety-researchers-who-worry"),
         ("no shut down", "person", "no-shut-down"),
         ("愛される人", "person", None),
     ],
