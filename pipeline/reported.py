@@ -288,6 +288,8 @@ class Report(Record):
     """What `trend` is a trend along; another than size only where no point lies on the axis of size."""
     along: list[AlongAxis] = []
     """The trends along axes other than size, one an axis and family."""
+    over_compute: Trend | None = None
+    """The trend over training compute, 6 x parameters x training tokens; None unless it is known of two families."""
     shifts: list[Shift] = []
     """What quantisation or a variant alone does, wherever two points show it."""
     ladder_notes: list[str] = []

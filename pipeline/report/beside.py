@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from pipeline.report.facts import GROWS
 from pipeline.reported import Registered, Report
-from pipeline.trends import AlongAxis, Shift
+from pipeline.trends import AlongAxis, Shift, Trend
 
 
 def sentences(report: Report) -> list[str]:
     """What to know of the ladders, then a sentence or two for each other axis and for each change that points show."""
     notes = [f"Of the ladder {note}" for note in report.ladder_notes]
-    return [*notes, *map(_of_axis, report.along), *map(_of_shift, report.shifts)]
+    compute = [_of_compute(report.over_compute)] if report.over_compute else []
+    return [*notes, *compute, *map(_of_axis, report.along), *map(_of_shift, report.shifts)]
 
 
 def registrations(report: Report) -> list[str]:
@@ -29,6 +30,22 @@ def _registered(each: Registered) -> str:
         f"undesired {said.behaviour.undesired!r}, slope at the level {said.test.slope_level:.3f}"
     )
     return f"{what}. Deviations: {'; '.join(each.deviations)}." if each.deviations else f"{what}. Nothing deviates."
+
+
+def _of_compute(trend: Trend) -> str:
+    fitted = " and ".join(dict.fromkeys(each.family for each in trend.families if each.in_verdict))
+    return (
+        f"Over training compute (6 x parameters x training tokens), {fitted}, a line of its own height for each: "
+        f"{_slope(trend)}."
+    )
+
+
+def _slope(trend: Trend) -> str:
+    """The verdict with the slope and its interval, where there are any."""
+    if trend.slope_points_per_decade is None:
+        return _VERDICTS[trend.verdict]
+    ends = "" if trend.slope_low is None else f" [{trend.slope_low:+.1f}, {trend.slope_high:+.1f}]"
+    return f"{_VERDICTS[trend.verdict]}, {trend.slope_points_per_decade:+.1f} points a decade{ends}"
 
 
 def _of_axis(along: AlongAxis) -> str:
@@ -52,8 +69,7 @@ def _tested(along: AlongAxis) -> Iterator[str]:
     """What the tests say; nothing where nothing is tested."""
     trend, order = along.trend, along.order
     if trend is not None and trend.slope_points_per_decade is not None:
-        ends = "" if trend.slope_low is None else f" [{trend.slope_low:+.1f}, {trend.slope_high:+.1f}]"
-        yield f"{_VERDICTS[trend.verdict]}, {trend.slope_points_per_decade:+.1f} points a decade{ends}."
+        yield f"{_slope(trend)}."
     if order is not None:
         verdict = "is undecided" if order.verdict == "undecided" else order.verdict
         yield (

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.ladders import notes_on
 from pipeline.report.figures import ProbeTable
 from pipeline.reported import Correction, LabelFigures, Registered, Report, ReportedPoint, SampledRate, Validity
-from pipeline.scaling.axes import along, on_size
+from pipeline.scaling.axes import along, on_size, over_compute
 from pipeline.scaling.families import SharedItems
 from pipeline.scaling.trend import inverse_scaling, trend
 from pipeline.schema import Axis, Behaviour, Item, Manifest, Point, RejectedItem
@@ -102,6 +102,7 @@ def build(given: ReportInput) -> Report:
         spot_checks=list(given.spot_checks),
         axis=first.axis if first else "parameters",
         along=others,
+        over_compute=over_compute(points, given.shared),
         shifts=list(given.shifts),
         ladder_notes=notes_on(point.model for point in points if not point.variant),
         preregistrations=list(given.preregistrations),

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.scaling.curves import left_out
+from pipeline.scaling.curves import curves, left_out
+from pipeline.scaling.families import SharedItems
 from pipeline.scaling.ordinal import ordered
 from pipeline.scaling.trend import trend
 from pipeline.schema import Axis, Point
-from pipeline.trends import AlongAxis, OrderTest
+from pipeline.trends import AlongAxis, OrderTest, Trend
 
 DISTANCES: tuple[Axis, ...] = ("training_tokens", "rl_steps", "steps")
 """Axes with a logarithmic scale whose points are measured apart from one another."""
@@ -33,6 +34,17 @@ NOTES: dict[Axis, str] = {
 def on_size(points: Sequence[Point]) -> list[Point]:
     """The points that lie on the axis of size."""
     return [point for point in points if point.axis is None]
+
+
+def over_compute(points: Sequence[Point], shared: SharedItems | None = None) -> Trend | None:
+    """The trend over training compute, on which families can be compared that saw different numbers of tokens.
+
+    None where fewer than two families have a known number of tokens at two places.
+    """
+    sized = on_size(points)
+    if len({curve.family for curve in curves(sized, "compute") if len(curve.sizes) > 1}) < 2:
+        return None
+    return trend(sized, axis="compute", shared=shared)[0]
 
 
 def along(points: Sequence[Point]) -> list[AlongAxis]:

@@ -55,6 +55,26 @@ def test_beside_points_of_size_another_axis_changes_nothing_of_their_trend() -> 
     assert [each.axis for each in both.along] == ["steps"]
 
 
+def test_over_training_compute_two_families_are_told_together_and_one_is_not() -> None:
+    few, many = (
+        [
+            point(f"hf/{family}/{i}", 0.5 + 0.1 * (i / 2) + step, family=family, parameters=int(10 ** (8 + i / 2)),
+                  training_tokens=10**tokens)
+            for i in range(5)
+        ]
+        for family, tokens, step in (("A", 10, -0.1), ("B", 12, 0.1))
+    )  # fmt: skip
+    found = build(ReportInput("demo", [], [*few, *many]))
+    assert found.over_compute is not None and found.over_compute.axis == "compute"
+    assert found.over_compute.verdict == "rises"
+    assert abs((found.over_compute.slope_points_per_decade or 0) - 10) < 0.01
+    (said,) = sentences(found)
+    assert said.startswith("Over training compute") and "A and B" in said and "+10.0 points a decade" in said
+    assert build(ReportInput("demo", [], few)).over_compute is None
+    unknown = [each.model_copy(update={"training_tokens": None}) for each in many]
+    assert build(ReportInput("demo", [], [*few, *unknown])).over_compute is None
+
+
 def test_each_axis_and_each_shift_has_its_sentence() -> None:
     first, second = sentences(build(ReportInput("demo", [], STEPS, shifts=[SHIFT])))
     assert first.startswith(
