@@ -22,6 +22,9 @@ ENOUGH = 0.8
 RUNS = 200
 """Simulated ladders a design: a share of .8 is then known to .06."""
 
+LADDER = "five sizes of one family, or three each of three families"
+"""What it takes for a verdict to be tried at all."""
+
 USUAL_SD = 2.0
 """Scatter of models around the trend in points, where too few were measured to tell."""
 
@@ -37,10 +40,9 @@ def needs(points: Sequence[Point], found: Sequence[Curve], one: Ladder | None, a
     """One or two sentences; `against` are the objections that took a verdict away."""
     axis = found[0].axis if found else "parameters"
     if not found:
-        said = "five sizes of one family, or three each of three families; no model here has a usable score and a size"
+        said = f"{LADDER}; no model here has a usable score and a known size"
     elif one is None or not can_reach(one.design):
-        said = "five sizes of one family, or three each of three families; the largest family here, "
-        said += f"{found[0].family}, has {len(found[0].sizes)}"
+        said = f"{LADDER}; the largest family here, {found[0].family}, has {len(found[0].sizes)}"
         apart = kept_apart(points, found[0].family)
         said += f" (its models are not all one curve: they differ in {' and '.join(apart)})" if apart else ""
         said += f"; {_usual(fmean(point.n for point in found[0].points))}"
