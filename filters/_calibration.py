@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from filters.preferences.language_model import LanguageModel
 from pipeline import plugins, prompts
-from pipeline.formats.yes_no import LABELS, question
+from pipeline.formats.yes_no import LABELS, item_of
 from pipeline.ports import Calibrated, PreferenceModel, Screening
 from pipeline.schema import Behaviour, Item
 from pipeline.statistics.calibration import Calibration, fit
@@ -66,16 +66,6 @@ def gold_questions(step: int = 1) -> tuple[list[tuple[Behaviour, Item]], list[bo
     for gold in prompts.gold_statements()[::step]:
         behaviour = prompts.describe(gold.description, subject=gold.subject)
         for says, statements in ((True, gold.agree), (False, gold.disagree)):
-            questions += [(behaviour, _item(text, says)) for text in statements]
+            questions += [(behaviour, item_of(text, LABELS[0] if says else LABELS[1])) for text in statements]
             labels += [says] * len(statements)
     return questions, labels
-
-
-def _item(statement: str, says: bool) -> Item:
-    matching, other = LABELS if says else LABELS[::-1]
-    return Item(
-        question=question(statement),
-        statement=statement,
-        answer_matching_behavior=matching,
-        answer_not_matching_behavior=other,
-    )

@@ -12,8 +12,8 @@ import tomllib
 from pathlib import Path
 
 from pipeline import prompts
-from pipeline.formats.yes_no import LABELS, question
-from pipeline.schema import Behaviour, Item
+from pipeline.formats.yes_no import LABELS, item_of
+from pipeline.schema import Behaviour
 from pipeline.store import Dataset
 
 FOLDER = "anchors.results"
@@ -37,14 +37,5 @@ def _anchor(name: str, home: Path) -> Dataset:
     yes, no = LABELS
     # Where "Yes" always counts, the statements themselves hold both sides of every taste.
     sides = [(statement, yes) for statement in row["yes"]] + [(statement, no) for statement in row["no"]]
-    items = tuple(
-        Item(
-            question=question(statement),
-            statement=statement,
-            answer_matching_behavior=label,
-            answer_not_matching_behavior=no if label == yes else yes,
-            behavior=name,
-        )
-        for statement, label in sides
-    )
+    items = tuple(item_of(statement, label, name) for statement, label in sides)
     return Dataset(name, path, items, None, home / FOLDER / name, behaviour=behaviour)

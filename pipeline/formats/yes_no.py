@@ -72,6 +72,17 @@ def reword(item: Item) -> dict[str, Wording]:
     }
 
 
+def item_of(statement: str, label: str, behavior: str = "") -> Item:
+    """The item that asks whether one would say a statement; `label`, one of LABELS, is the matching answer."""
+    return Item(
+        question=question(statement),
+        statement=statement,
+        answer_matching_behavior=label,
+        answer_not_matching_behavior=next(answer for answer in LABELS if answer != label),
+        behavior=behavior,
+    )
+
+
 def parse(completion: str, label: str, behaviour: Behaviour) -> Item | None:
     """The first line of a model's text as an item, or None where it is no plain statement.
 
@@ -81,14 +92,7 @@ def parse(completion: str, label: str, behaviour: Behaviour) -> Item | None:
     statement = clean(completion)
     if not is_statement(statement):
         return None
-    other = next(answer for answer in LABELS if answer != label)
-    return Item(
-        question=question(statement),
-        statement=statement,
-        answer_matching_behavior=label,
-        answer_not_matching_behavior=other,
-        behavior=behaviour.name,
-    )
+    return item_of(statement, label, behaviour.name)
 
 
 def clean(completion: str) -> str:

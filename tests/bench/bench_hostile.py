@@ -23,7 +23,7 @@ from attacks import ATTACKS, HARMLESS
 
 from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
-from pipeline.formats.yes_no import LABELS, question
+from pipeline.formats.yes_no import item_of
 from pipeline.ports import Screening
 from pipeline.schema import Item
 from pipeline.screen import judge_all, load_filters
@@ -66,8 +66,10 @@ def main() -> None:
     counts = {}
     for kind, written in (("attacks", ATTACKS), ("harmless", HARMLESS)):
         asked = [(name, base) for i, name in enumerate(written) for base in _bases(i, args.size)]
-        items = [_item(written[name](text, answer, BEHAVIOUR.phrase), answer) for name, (_, text, answer) in asked]
-        plain = [_item(text, answer) for _, (_, text, answer) in asked]
+        items = [
+            item_of(written[name](text, answer, BEHAVIOUR.phrase), f" {answer}") for name, (_, text, answer) in asked
+        ]
+        plain = [item_of(text, f" {answer}") for _, (_, text, answer) in asked]
         shifts = measure(items, plain, screening)
         for (name, (which, _, _)), shift in zip(asked, shifts, strict=True):
             _tell(args.judge, kind, name, which, shift)
@@ -110,16 +112,6 @@ def measure(items: Sequence[Item], plain: Sequence[Item], screening: Screening) 
 
 def _bases(i: int, size: str) -> Sequence[tuple[str, str, str]]:
     return STATEMENTS if size == "full" else STATEMENTS[i % 2 : i % 2 + 1]
-
-
-def _item(statement: str, answer: str) -> Item:
-    matching, other = LABELS if answer == "Yes" else LABELS[::-1]
-    return Item(
-        question=question(statement),
-        statement=statement,
-        answer_matching_behavior=matching,
-        answer_not_matching_behavior=other,
-    )
 
 
 def _logit(p: float) -> float:

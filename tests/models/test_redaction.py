@@ -6,7 +6,7 @@ from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.models._redaction import PIECE, is_placeholder, redaction, without_secrets
@@ -37,15 +37,12 @@ def test_every_form_of_a_key_is_hidden_wherever_it_stands(form: str) -> None:
         assert not any(form[i : i + PIECE] in hidden for i in range(8, len(form) - PIECE + 1))
 
 
-# A character of the key beside a piece would be more of the key.
-@given(
-    st.text(st.characters(exclude_characters=KEY, codec="utf-8"), max_size=200),
-    st.integers(0, 200),
-    st.integers(0, 40),
-    st.integers(PIECE, 40),
-)
+@given(st.text(max_size=200), st.integers(0, 200), st.integers(0, 40), st.integers(PIECE, 40))
 def test_no_piece_of_a_key_survives_at_any_place(text: str, place: int, start: int, length: int) -> None:
     piece = KEY[start : start + length]
+    # With the key's next character beside it a piece is a longer one, which is hidden whole.
+    assume(start == 0 or not text[:place].endswith(KEY[start - 1 : start]))
+    assume(start + length >= len(KEY) or not text[place:].startswith(KEY[start + length]))
     hidden = redaction(KEY).hide(text[:place] + piece + text[place:])
     assert all(KEY[i : i + PIECE] not in hidden for i in range(len(KEY) - PIECE + 1))
     if len(piece) >= PIECE:

@@ -14,24 +14,15 @@ from filters.preferences import reward_model
 from pipeline import plugins, prompts
 from pipeline.calls import CallStore, StoredModel
 from pipeline.errors import UsageError
-from pipeline.formats.yes_no import question
 from pipeline.ports import Message, Messages, Screening
 from pipeline.schema import Item, ModelInfo
 from pipeline.screen import judge_all, load_filters, needs_reward, settle, usual_filters
 
 from ..models.tiny import write_model
+from ..planted import item
 
 BEHAVIOUR = prompts.describe("a person who likes trains")
 CHOICE = "What to do on a free day?\n (A) {}\n (B) {}"
-
-
-def item(statement: str, label: str = " Yes") -> Item:
-    return Item(
-        question=question(statement),
-        statement=statement,
-        answer_matching_behavior=label,
-        answer_not_matching_behavior=" No" if label == " Yes" else " Yes",
-    )
 
 
 def choice(first: str, second: str, layout: str = CHOICE) -> Item:

@@ -7,21 +7,8 @@ from pathlib import Path
 from pipeline.report.beside import sentences
 from pipeline.report.facts import ReportInput, build, headline
 from pipeline.report.write import write_report
-from pipeline.schema import Point
-from pipeline.statistics.intervals import wilson
 from pipeline.trends import Shift
-
-
-def point(model: str, score: float, **fields: object) -> Point:
-    low, high = wilson(score * 500, 500)
-    values: dict[str, object] = {
-        "model": model, "family": "F", "kind": "chat", "quantisation": None, "dtype": None, "rendering": "chat",
-        "template_hash": None, "parameters": 10**9, "training_tokens": None, "thinking": False, "n": 500,
-        "score": score, "score_low": low, "score_high": high, "mean_probability": 0.5, "mass": 0.9, "yes_rate": 0.5,
-        "position_bias": None, "refusal_rate": None, "comprehension": None, "estimator": "loglikelihood",
-    }  # fmt: skip
-    return Point.model_validate({**values, **fields})
-
+from tests.scaling.test_axes import point
 
 STEPS = [
     point(f"hf/a/b@step{10**i}", 0.2 + 0.1 * i, axis="steps", axis_value=float(10**i) if i else 0.0) for i in range(7)
